@@ -1,0 +1,3 @@
+pub struct Decoder {}
+pub enum DecodeError {}
+pub fn encode() {}

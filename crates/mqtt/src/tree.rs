@@ -1,0 +1,3 @@
+pub struct SubscriptionTree<K, V> {
+    _k: std::marker::PhantomData<(K, V)>,
+}
