@@ -1,1 +1,36 @@
-fn main() {}
+//! The project's own chores. Each verb is a module.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+mod codegen;
+mod models;
+
+const USAGE: &str = "\
+usage: cargo xtask <verb>
+  models --from DIR   reduce botocore's service models (DIR is its data directory) to models/
+  codegen             make the Rust shapes and tables from models/";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["models", "--from", data] => models::reduce_all(&root(), &PathBuf::from(data)),
+        ["codegen"] => codegen::write(&root()),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("{sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: xtask lies directly in it.
+fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}

@@ -2,12 +2,22 @@
 //! Knows no HTTP, TLS, sockets or storage engines.
 
 pub mod admission;
+pub mod blob;
 pub mod connection;
+pub mod credentials;
+pub mod epoch_seconds;
 pub mod error;
+pub mod iam;
+pub mod iot;
+pub mod lambda;
+pub mod logs;
 pub mod messages;
 pub mod op;
+pub mod sts;
 
+pub use credentials::Credential;
 pub use error::Error;
+pub use functions::{AwsCall, AwsCallError, AwsCalls};
 pub use op::{Caller, Op};
 
 use std::sync::Arc;
