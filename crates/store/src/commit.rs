@@ -1,0 +1,70 @@
+//! A commit as its caller writes it, and its bounds.
+
+use bytes::Bytes;
+
+use crate::error::StoreError;
+use crate::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub value: Bytes,
+    /// The sequence number of the commit that wrote it.
+    pub revision: u64,
+}
+
+/// One write of a commit: `value: None` deletes. Where a commit names a key twice, both expectations are checked
+/// against what was there before the commit, and the later write stays.
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub key: Vec<u8>,
+    pub value: Option<Bytes>,
+    pub expect: Expect,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    Anything,
+    Absent,
+    Revision(u64),
+}
+
+/// What a commit wrote below a watched prefix.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub key: Vec<u8>,
+    /// `None`: deleted.
+    pub record: Option<Record>,
+}
+
+/// The size of a commit that is within bounds, or why it is not.
+pub(crate) fn size_bytes(writes: &[Write]) -> Result<usize, StoreError> {
+    if writes.len() > COMMIT_WRITES_MAX {
+        return Err(StoreError::TooLarge(format!(
+            "a commit of {} writes was refused: at most {COMMIT_WRITES_MAX} are taken",
+            writes.len()
+        )));
+    }
+    let mut size = 0;
+    for write in writes {
+        let value_bytes = write.value.as_ref().map_or(0, Bytes::len);
+        if write.key.len() > KEY_BYTES_MAX {
+            return Err(StoreError::TooLarge(format!(
+                "a key of {} bytes was refused: at most {KEY_BYTES_MAX} are taken",
+                write.key.len()
+            )));
+        }
+        if value_bytes > VALUE_BYTES_MAX {
+            return Err(StoreError::TooLarge(format!(
+                "the value of {} has {value_bytes} bytes and was refused: at most {VALUE_BYTES_MAX} are taken",
+                String::from_utf8_lossy(&write.key)
+            )));
+        }
+        size += write.key.len() + value_bytes;
+    }
+    if size > COMMIT_BYTES_MAX {
+        return Err(StoreError::TooLarge(format!(
+            "a commit of {size} bytes was refused: at most {COMMIT_BYTES_MAX} are taken"
+        )));
+    }
+    Ok(size)
+}

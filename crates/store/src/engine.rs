@@ -1,0 +1,176 @@
+//! The embedded engine, redb. No other file of the server names it.
+//!
+//! A record is stored under its key as eight bytes of revision (big-endian) and the value. The sequence number of the
+//! last commit lies beside the records and changes in the same transaction.
+
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+
+use crate::commit::Record;
+use crate::error::StoreError;
+
+const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const SEQUENCE: &str = "sequence";
+
+/// The engine's own cache. The kernel caches the file as well; this one must fit "30 MB at rest".
+const CACHE_BYTES: usize = 8 << 20;
+
+const REVISION_BYTES: usize = 8;
+
+pub(crate) struct Engine {
+    database: Database,
+    path: PathBuf,
+}
+
+impl Engine {
+    /// Opens or makes the file at `path`, repairing it where the last run was killed.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let database =
+            Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| sentence(path, error))?;
+        let engine = Self { database, path: path.to_owned() };
+        // Both tables exist from here on, so that readers need not ask.
+        engine.transact(|_| Ok(()))?;
+        Ok(engine)
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Record>, StoreError> {
+        let read = self.database.begin_read().map_err(|error| self.sentence(error))?;
+        let table = read.open_table(RECORDS).map_err(|error| self.sentence(error))?;
+        let found = table.get(key).map_err(|error| self.sentence(error))?;
+        found.map(|guard| self.decode(key, guard.value())).transpose()
+    }
+
+    /// At most `limit` records below `prefix` with keys greater than `after`, in key order.
+    pub(crate) fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Record)>, StoreError> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let read = self.database.begin_read().map_err(|error| self.sentence(error))?;
+        let table = read.open_table(RECORDS).map_err(|error| self.sentence(error))?;
+        let range = table.range::<&[u8]>((from, Bound::Unbounded)).map_err(|error| self.sentence(error))?;
+        let mut found = Vec::new();
+        for item in range.take(limit) {
+            let (key, value) = item.map_err(|error| self.sentence(error))?;
+            let key = key.value();
+            if !key.starts_with(prefix) {
+                break;
+            }
+            found.push((key.to_vec(), self.decode(key, value.value())?));
+        }
+        Ok(found)
+    }
+
+    /// Runs `work` on a draft of the next state. The draft becomes the state, on disk, where `work` succeeds and moved
+    /// the sequence number; else nothing happened.
+    pub(crate) fn transact<T>(
+        &self,
+        work: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut write = self.database.begin_write().map_err(|error| self.sentence(error))?;
+        write.set_quick_repair(true);
+        let (answer, changed) = {
+            let mut meta = write.open_table(META).map_err(|error| self.sentence(error))?;
+            let records = write.open_table(RECORDS).map_err(|error| self.sentence(error))?;
+            let stored = meta.get(SEQUENCE).map_err(|error| self.sentence(error))?.map(|guard| guard.value());
+            let mut draft = Draft { records, sequence: stored.unwrap_or(0), path: &self.path };
+            let answer = work(&mut draft)?;
+            let sequence = draft.sequence;
+            let changed = stored != Some(sequence);
+            if changed {
+                meta.insert(SEQUENCE, sequence).map_err(|error| self.sentence(error))?;
+            }
+            (answer, changed)
+        };
+        if changed {
+            write.commit().map_err(|error| self.sentence(error))?;
+        } else {
+            write.abort().map_err(|error| self.sentence(error))?;
+        }
+        Ok(answer)
+    }
+
+    fn decode(&self, key: &[u8], stored: &[u8]) -> Result<Record, StoreError> {
+        let Some((revision, value)) = stored.split_first_chunk::<REVISION_BYTES>() else {
+            return Err(short_record(&self.path, key));
+        };
+        Ok(Record { value: Bytes::copy_from_slice(value), revision: u64::from_be_bytes(*revision) })
+    }
+
+    fn sentence(&self, error: impl Into<redb::Error>) -> StoreError {
+        sentence(&self.path, error)
+    }
+}
+
+/// The next state while a group of commits is applied to it.
+pub(crate) struct Draft<'txn> {
+    records: Table<'txn, &'static [u8], &'static [u8]>,
+    sequence: u64,
+    path: &'txn Path,
+}
+
+impl Draft<'_> {
+    /// The sequence number of the last commit applied.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub(crate) fn set_sequence(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
+    pub(crate) fn revision(&self, key: &[u8]) -> Result<Option<u64>, StoreError> {
+        let Some(stored) = self.records.get(key).map_err(|error| sentence(self.path, error))? else {
+            return Ok(None);
+        };
+        match stored.value().first_chunk::<REVISION_BYTES>() {
+            Some(revision) => Ok(Some(u64::from_be_bytes(*revision))),
+            None => Err(short_record(self.path, key)),
+        }
+    }
+
+    pub(crate) fn put(&mut self, key: &[u8], revision: u64, value: &[u8]) -> Result<(), StoreError> {
+        let mut stored = Vec::with_capacity(REVISION_BYTES + value.len());
+        stored.extend_from_slice(&revision.to_be_bytes());
+        stored.extend_from_slice(value);
+        self.records.insert(key, stored.as_slice()).map_err(|error| sentence(self.path, error))?;
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Result<(), StoreError> {
+        self.records.remove(key).map_err(|error| sentence(self.path, error))?;
+        Ok(())
+    }
+}
+
+fn short_record(path: &Path, key: &[u8]) -> StoreError {
+    StoreError::Corrupt(format!(
+        "{} is damaged: the record {} has no revision; restore the data directory from a copy",
+        path.display(),
+        String::from_utf8_lossy(key)
+    ))
+}
+
+fn sentence(path: &Path, error: impl Into<redb::Error>) -> StoreError {
+    let path = path.display();
+    match error.into() {
+        redb::Error::Io(error) => StoreError::Io(format!("cannot read or write {path}: {error}")),
+        redb::Error::PreviousIo => StoreError::Io(format!(
+            "{path} is not used after a disk error; find the error in the log, repair its cause and start the server again"
+        )),
+        redb::Error::DatabaseAlreadyOpen => StoreError::InUse(format!(
+            "{path} is open in another server; stop that one or choose another data directory"
+        )),
+        redb::Error::DatabaseClosed => StoreError::Closed,
+        error => StoreError::Corrupt(format!("{path} is damaged ({error}); restore the data directory from a copy")),
+    }
+}

@@ -1,0 +1,24 @@
+//! Every bound of the store, with its reason.
+
+/// Keys are paths of AWS names; the longest name AWS allows (a role path) has 512 characters.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Well above the largest record that is not a blob: a policy with five versions, a chain of certificates.
+pub const VALUE_BYTES_MAX: usize = 4 << 20;
+
+/// One commit changes one noun and what hangs on it; more than this belongs in several commits.
+pub const COMMIT_WRITES_MAX: usize = 1024;
+
+/// Bounds the engine transaction, and later the entry of a replicated log.
+pub const COMMIT_BYTES_MAX: usize = 8 << 20;
+
+/// Commits that wait for the writer; beyond it `Store::commit` waits for a place.
+pub(crate) const QUEUE_COMMITS_MAX: usize = 4096;
+
+/// Memory that waiting commits may hold, in units of `QUEUE_UNIT_BYTES`: at least one commit of the largest size.
+pub(crate) const QUEUE_UNIT_BYTES: usize = 1024;
+pub(crate) const QUEUE_UNITS_MAX: usize = (64 << 20) / QUEUE_UNIT_BYTES;
+
+/// One engine transaction takes at most this much from the queue, so that no commit waits for an endless one.
+pub(crate) const GROUP_COMMITS_MAX: usize = 4096;
+pub(crate) const GROUP_BYTES_MAX: usize = 16 << 20;
