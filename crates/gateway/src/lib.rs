@@ -1,1 +1,18 @@
-//! placeholder
+//! The device door: TLS with the client's certificate, and the loop that drives one MQTT session.
+//!
+//! It owns sockets, deadlines and bounds. What may come in, publish or hear is decided by `services`; who hears what by
+//! `broker`; what a packet means by `mqtt`. It knows no store and no AWS JSON.
+
+mod closing;
+mod limits;
+mod peer;
+mod server_identity;
+mod tls;
+mod verifier;
+
+pub use closing::{close_socket, close_tls};
+pub use limits::Limits;
+pub use peer::Peer;
+pub use server_identity::{ServerIdentity, ServerKey, ServerKeyError};
+pub use tls::{Accepted, HandshakeEnded, TlsDoor};
+pub use verifier::{HandshakeRefused, LeafJudge};

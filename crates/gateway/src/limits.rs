@@ -1,0 +1,42 @@
+//! What one listener lets in, and how long it waits. Protocol limits of AWS are in `aws_profile`.
+
+use std::time::Duration;
+
+/// Each with the reason for its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections, TCP accept to close. A device connection costs some 20 KiB: 20,000 fit in half a gigabyte.
+    pub connections_max: usize,
+    /// Of these, from one address. A factory behind one NAT address is a fleet, so the bound is wide; it keeps one
+    /// address from taking every place.
+    pub connections_per_address_max: usize,
+    /// Handshakes between ClientHello and Finished at once. A handshake is some 0.3 ms of CPU and then waiting for the
+    /// peer; more at once would only make all of them late.
+    pub handshakes_max: usize,
+    /// From TCP accept to a whole ClientHello, and again from there to the end of the handshake. AWS gives its devices
+    /// seconds too; a modem on a bad link needs several.
+    pub handshake_timeout: Duration,
+    /// From the end of the handshake to a whole CONNECT.
+    pub connect_timeout: Duration,
+    /// After we have said close, how long the peer may take to close as well: enough for what is in flight.
+    pub drain_timeout: Duration,
+    /// Bytes read and thrown away in that time.
+    pub drain_bytes_max: usize,
+    /// After shutdown was asked for, how long connections may take to end.
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 20_000,
+            connections_per_address_max: 10_000,
+            handshakes_max: 256,
+            handshake_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(2),
+            drain_bytes_max: 256 * 1024,
+            shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+}

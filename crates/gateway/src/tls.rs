@@ -1,0 +1,160 @@
+//! The TLS side of the device door: its configuration, built once, and one handshake.
+//!
+//! TLS 1.2 and 1.3, client certificate required. Sessions are never resumed: a resumed handshake does not ask the
+//! verifier again, so a certificate that was deactivated since would come back in.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::admission::Refusal;
+use domain::x509::Certificate;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage};
+use rustls::{CertificateError, ServerConfig, version};
+use rustls_pki_types::CertificateDer;
+use services::admission::Refused;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::limits::Limits;
+use crate::peer::Peer;
+use crate::server_identity::ServerIdentity;
+use crate::verifier::{DeviceVerifier, HandshakeRefused, LeafJudge};
+
+/// What AWS devices offer on port 443; accepted on 8883 as well, where the port decides. A device that offers nothing
+/// or something else is served without ALPN there.
+const ALPN_MQTT_CA: &[u8] = b"x-amzn-mqtt-ca";
+
+/// Accepts TLS on sockets that were accepted already.
+#[derive(Debug)]
+pub struct TlsDoor {
+    plain: Arc<ServerConfig>,
+    mqtt_ca: Arc<ServerConfig>,
+    handshakes: Semaphore,
+    timeout: Duration,
+}
+
+/// A peer that holds the key of a certificate that may come in.
+#[derive(Debug)]
+pub struct Accepted {
+    pub stream: TlsStream<TcpStream>,
+    pub certificate: Certificate,
+}
+
+/// A handshake that came to nothing. The socket, where it is left, has the alert on its way and wants closing.
+#[derive(Debug)]
+pub struct HandshakeEnded {
+    pub refused: Refused,
+    pub chain: Vec<CertificateDer<'static>>,
+    pub socket: Option<TcpStream>,
+}
+
+impl TlsDoor {
+    pub fn new(judge: LeafJudge, identity: Arc<ServerIdentity>, limits: &Limits) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let mut plain = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
+            .with_client_cert_verifier(Arc::new(DeviceVerifier::new(judge, algorithms)))
+            .with_cert_resolver(identity);
+        plain.session_storage = Arc::new(NoServerSessionStorage {});
+        plain.send_tls13_tickets = 0;
+        let mut mqtt_ca = plain.clone();
+        mqtt_ca.alpn_protocols = vec![ALPN_MQTT_CA.to_vec()];
+        Ok(Self {
+            plain: Arc::new(plain),
+            mqtt_ca: Arc::new(mqtt_ca),
+            handshakes: Semaphore::new(limits.handshakes_max),
+            timeout: limits.handshake_timeout,
+        })
+    }
+
+    /// A place among the running handshakes is taken only once the ClientHello is there: who says nothing takes none.
+    pub async fn accept(&self, socket: TcpStream, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
+        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
+        let start = match timeout(self.timeout, &mut hello).await {
+            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, hello.take_io())),
+            Ok(Err(error)) => return Err(HandshakeEnded::of_error(&error, hello.take_io())),
+            Ok(Ok(start)) => start,
+        };
+        peer.learn_hello(&start.client_hello());
+        let config = self.config_for(&start.client_hello());
+        let Ok(Ok(_place)) = timeout(self.timeout, self.handshakes.acquire()).await else {
+            let refusal = Refusal::Overloaded("too many handshakes at once".to_owned());
+            return Err(HandshakeEnded::new(refusal, Some(start.io)));
+        };
+        let stream = match timeout(self.timeout, start.into_stream(config).into_fallible()).await {
+            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, None)),
+            Ok(Err((error, socket))) => return Err(HandshakeEnded::of_error(&error, Some(socket))),
+            Ok(Ok(stream)) => stream,
+        };
+        accepted(stream, peer)
+    }
+
+    fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        let offers_mqtt_ca = hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == ALPN_MQTT_CA));
+        if offers_mqtt_ca { self.mqtt_ca.clone() } else { self.plain.clone() }
+    }
+}
+
+fn accepted(stream: TlsStream<TcpStream>, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
+    let session = stream.get_ref().1;
+    peer.learn_version(session.protocol_version());
+    let leaf = session.peer_certificates().and_then(|chain| chain.first());
+    match leaf.map(|leaf| Certificate::from_der(leaf)) {
+        Some(Ok(certificate)) => Ok(Accepted { stream, certificate }),
+        // The verifier let neither of these pass.
+        Some(Err(error)) => Err(HandshakeEnded::new(Refusal::MalformedCertificate(error.to_string()), None)),
+        None => Err(HandshakeEnded::new(Refusal::NoClientCertificate, None)),
+    }
+}
+
+impl HandshakeEnded {
+    fn new(refusal: Refusal, socket: Option<TcpStream>) -> Self {
+        Self { refused: Refused { refusal, ca: None, status: None }, chain: Vec::new(), socket }
+    }
+
+    fn of_error(error: &io::Error, socket: Option<TcpStream>) -> Self {
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls.and_then(HandshakeRefused::in_error) {
+            Some(HandshakeRefused { refused, chain }) => {
+                Self { refused: refused.clone(), chain: chain.clone(), socket }
+            }
+            None => Self::new(tls.map_or_else(|| io_refusal(error), tls_refusal), socket),
+        }
+    }
+}
+
+fn tls_refusal(error: &rustls::Error) -> Refusal {
+    match error {
+        rustls::Error::NoCertificatesPresented => Refusal::NoClientCertificate,
+        rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
+            Refusal::MalformedCertificate(error.to_string())
+        }
+        rustls::Error::InvalidCertificate(_) => Refusal::TlsFailed(format!(
+            "the handshake was not signed with the key of the client's certificate ({error}); \
+             give the client the private key that belongs to its certificate"
+        )),
+        rustls::Error::AlertReceived(alert) => Refusal::TlsFailed(format!(
+            "the client ended the handshake with the alert {alert:?}; \
+             most often it does not trust this server's root CA, or connects by a name the server's certificate lacks"
+        )),
+        rustls::Error::InvalidMessage(_) => {
+            Refusal::TlsFailed(format!("what the client sent is not TLS ({error}); connect with TLS 1.2 or 1.3"))
+        }
+        _ => Refusal::TlsFailed(error.to_string()),
+    }
+}
+
+fn io_refusal(error: &io::Error) -> Refusal {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            Refusal::TlsFailed("the client closed the connection during the handshake".to_owned())
+        }
+        _ => Refusal::TlsFailed(error.to_string()),
+    }
+}
