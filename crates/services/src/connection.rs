@@ -1,12 +1,16 @@
 //! A device's connection as the services see it: what it may do now, and when that changes.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::iot_policy::{CompiledPolicy, ConnectionFacts, Decision, IotAction};
+use domain::admission::{CertificateStatus, Refusal};
+use domain::iot_policy::{CompiledPolicy, ConnectionFacts, Decision, IotAction, judge};
+use domain::{Arn, CertificateId};
 use tokio::sync::watch;
 
-use crate::Services;
 use crate::admission::Refused;
+use crate::{Error, Services};
 
 /// What a connected certificate stands on. Replaced as a whole whenever its state or policies change.
 #[derive(Clone, Debug)]
@@ -26,25 +30,137 @@ pub struct Connecting {
 }
 
 /// An admitted connection's rights.
+#[derive(Debug)]
 pub struct Admitted {
     pub standing: watch::Receiver<Arc<Standing>>,
 }
 
+/// One watch cell per connected certificate, and the compiled form of every policy version in use.
+#[derive(Default)]
+pub(crate) struct Standings {
+    cells: Mutex<HashMap<CertificateId, watch::Sender<Arc<Standing>>>>,
+    compiled: Mutex<HashMap<(String, u64), Arc<CompiledPolicy>>>,
+    epoch: AtomicU64,
+}
+
+/// Compiled versions kept before the cache starts anew; it fills again from what is in use.
+const COMPILED_MAX: usize = 10_000;
+
 impl Services {
     /// On CONNECT: judges again; registers an unknown leaf as PENDING_ACTIVATION (certificate and outbox row in one
     /// commit), announces a pending one again, and checks `iot:Connect`. On `Err` the connection closes without CONNACK.
-    pub async fn connect(&self, _connecting: &Connecting) -> Result<Admitted, Refused> {
-        todo!()
+    pub async fn connect(&self, connecting: &Connecting) -> Result<Admitted, Refused> {
+        let facts = &connecting.facts;
+        let ca = self.admit(facts).await?;
+        let refused = |refusal| Refused { refusal, ca, status: Some(CertificateStatus::Active) };
+        let standing = self.standing_of(facts.certificate_id).map_err(|err| refused(Refusal::Internal(err.message)))?;
+        let current = standing.borrow().clone();
+        if let Err(why) = &current.active {
+            return Err(refused(Refusal::RightLost(why.clone())));
+        }
+        if current.policies.is_empty() {
+            return Err(refused(Refusal::NoPolicy { certificate: facts.certificate_id }));
+        }
+        self.must_allow(&current, facts, IotAction::Connect, &facts.client_id).map_err(refused)?;
+        if let Some(topic) = &connecting.will_topic {
+            self.must_allow(&current, facts, IotAction::Publish, topic).map_err(refused)?;
+        }
+        Ok(Admitted { standing })
     }
 
-    /// Judges `action` on a topic or filter for a live connection; makes the ARN itself.
-    pub fn judge(
+    /// Judges `action` on a topic, filter or client id for a live connection; makes the ARN itself.
+    pub fn judge(&self, standing: &Standing, facts: &ConnectionFacts, action: IotAction, subject: &str) -> Decision {
+        judge(&standing.policies, action, self.iot_arn(action, subject).as_str(), facts)
+    }
+
+    fn must_allow(
         &self,
-        _standing: &Standing,
-        _facts: &ConnectionFacts,
-        _action: IotAction,
-        _subject: &str,
-    ) -> Decision {
-        todo!()
+        standing: &Standing,
+        facts: &ConnectionFacts,
+        action: IotAction,
+        subject: &str,
+    ) -> Result<(), Refusal> {
+        self.refusal(self.judge(standing, facts, action, subject), action, subject).map_or(Ok(()), Err)
+    }
+
+    /// Puts a decision in the words of an admission record; `None` where it allows.
+    pub fn refusal(&self, decision: Decision, action: IotAction, subject: &str) -> Option<Refusal> {
+        let (action, resource) = (action.as_str().to_owned(), self.iot_arn(action, subject).to_string());
+        match decision {
+            Decision::Allowed { .. } => None,
+            Decision::Denied { policy, statement, sid } => {
+                Some(Refusal::PolicyDenies { action, resource, policy, statement, sid })
+            }
+            Decision::NotAllowed => Some(Refusal::PolicyDoesNotAllow { action, resource }),
+        }
+    }
+
+    fn iot_arn(&self, action: IotAction, subject: &str) -> Arn {
+        let kind = match action {
+            IotAction::Connect => "client",
+            IotAction::Subscribe => "topicfilter",
+            IotAction::Publish | IotAction::Receive | IotAction::RetainPublish => "topic",
+        };
+        Arn::new("iot", self.region(), &self.config().account, &format!("{kind}/{subject}"))
+    }
+
+    /// The cell is in the table before the records are read, so a change after the reading finds it there.
+    fn standing_of(&self, id: CertificateId) -> Result<watch::Receiver<Arc<Standing>>, Error> {
+        let mut cells = self.inner.standings.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = cells.get(&id).filter(|cell| cell.receiver_count() > 0) {
+            return Ok(cell.subscribe());
+        }
+        // Only live connections keep a cell; the rest is swept when the table has grown to a power of two.
+        if cells.len().is_power_of_two() {
+            cells.retain(|_, cell| cell.receiver_count() > 0);
+        }
+        let (cell, standing) = watch::channel(Arc::new(self.read_standing(id)?));
+        cells.insert(id, cell);
+        Ok(standing)
+    }
+
+    /// After a commit that touched the certificate's state or policies: connections see it before the caller does.
+    pub(crate) fn refresh_standing(&self, id: CertificateId) -> Result<(), Error> {
+        let mut cells = self.inner.standings.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(cell) = cells.get(&id) else { return Ok(()) };
+        if cell.receiver_count() == 0 {
+            cells.remove(&id);
+            return Ok(());
+        }
+        cell.send_replace(Arc::new(self.read_standing(id)?));
+        Ok(())
+    }
+
+    fn read_standing(&self, id: CertificateId) -> Result<Standing, Error> {
+        let active = match self.find_certificate(id)? {
+            None => Err("the certificate was deleted".to_owned()),
+            Some(found) if found.value.status == CertificateStatus::Active => Ok(()),
+            Some(found) => Err(format!("the certificate is {}", found.value.status.as_str())),
+        };
+        let mut policies = Vec::new();
+        for name in self.attached_policies(id)? {
+            policies.extend(self.compiled(&name)?);
+        }
+        let epoch = self.inner.standings.epoch.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(Standing { active, policies: policies.into(), epoch })
+    }
+
+    /// The default version of a policy, compiled once per revision of its record.
+    fn compiled(&self, name: &str) -> Result<Option<Arc<CompiledPolicy>>, Error> {
+        let Some(found) = self.find_policy(name)? else { return Ok(None) };
+        let key = (name.to_owned(), found.revision);
+        let mut compiled = self.inner.standings.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(policy) = compiled.get(&key) {
+            return Ok(Some(policy.clone()));
+        }
+        let document = found.value.default_document();
+        let policy = CompiledPolicy::parse(name, document)
+            .map_err(|err| Error::internal(format!("policy {name} cannot be read: {}", err.message)))?;
+        if compiled.len() >= COMPILED_MAX {
+            compiled.clear();
+        }
+        let policy = Arc::new(policy);
+        compiled.insert(key, policy.clone());
+        Ok(Some(policy))
     }
 }

@@ -2,42 +2,125 @@
 //! Knows no HTTP, TLS, sockets or storage engines.
 
 pub mod admission;
+mod authorization;
 pub mod blob;
+mod checkpoint;
+mod clock;
+mod config;
 pub mod connection;
-pub mod credentials;
+mod credentials;
 pub mod epoch_seconds;
 pub mod error;
 pub mod iam;
+mod invocation;
 pub mod iot;
 pub mod lambda;
 pub mod logs;
 pub mod messages;
 pub mod op;
+mod outbox;
+mod random;
+mod record;
+mod rules;
 pub mod sts;
-
-pub use credentials::Credential;
-pub use error::Error;
-pub use functions::{AwsCall, AwsCallError, AwsCalls};
-pub use op::{Caller, Op};
 
 use std::sync::Arc;
 
-use domain::{AccountId, Region};
+pub use checkpoint::{Checkpoints, Step};
+pub use clock::Clock;
+pub use config::Config;
+pub use credentials::{Credential, RootCredentials};
+pub use error::Error;
+pub use functions::{AwsCall, AwsCallError, AwsCalls, RoleSession};
+pub use op::{Caller, Op};
+pub use random::uuid;
 
-/// What the operator decides about the server as a whole.
-#[derive(Clone, Debug)]
-pub struct Config {
-    pub region: Region,
-    pub account: AccountId,
-    /// The first is the address that DescribeEndpoint gives.
-    pub endpoint_names: Vec<String>,
-    /// Pauses before the second and third attempt of an asynchronous invocation.
-    pub async_retry_ms: Vec<u64>,
-}
+use admission::Admissions;
+use broker::Broker;
+use connection::Standings;
+use functions::Functions;
+use invocation::Invocations;
+use iot::ca_index::CaIndex;
+use rules::RuleSet;
+use store::Store;
+use tokio::sync::{Notify, watch};
 
 /// Everything behind both doors. Cheap to clone.
 #[derive(Clone)]
 pub struct Services {
-    #[expect(dead_code)]
-    inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    store: Store,
+    broker: Broker,
+    functions: Functions,
+    clock: Clock,
+    /// Derived from the store, replaced as a whole when their nouns change.
+    cas: CaIndex,
+    rules: RuleSet,
+    standings: Standings,
+    admissions: Admissions,
+    invocations: Invocations,
+    /// Rings when an outbox row has been committed.
+    outbox: Notify,
+}
+
+impl Services {
+    /// Reads what the derived views need. Background work starts with `run`.
+    pub fn new(
+        config: Config,
+        store: Store,
+        broker: Broker,
+        functions: Functions,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let services = Self {
+            inner: Arc::new(Inner {
+                admissions: Admissions::open(&store)?,
+                config,
+                store,
+                broker,
+                functions,
+                clock,
+                cas: CaIndex::default(),
+                rules: RuleSet::default(),
+                standings: Standings::default(),
+                invocations: Invocations::default(),
+                outbox: Notify::new(),
+            }),
+        };
+        services.reload_cas()?;
+        services.reload_rules()?;
+        services.reload_invocations()?;
+        services.warm_functions()?;
+        Ok(services)
+    }
+
+    /// Background work: the outbox and the invocations. Ends when `shutdown` turns true.
+    pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        tokio::join!(self.run_outbox(shutdown.clone()), self.run_invocations(shutdown));
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub fn now(&self) -> domain::Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// A new operation by `caller`, now.
+    pub fn op(&self, caller: Caller) -> Op {
+        Op { caller, now: self.now(), request_id: uuid() }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.inner.functions
+    }
 }

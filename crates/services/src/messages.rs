@@ -1,8 +1,10 @@
-//! The one way in for messages, from whatever source.
+//! The one way in for messages, from whatever source: a device, a will, iot-data, the outbox, republish, the console.
 
-use broker::Message;
+use broker::{Message, Qos};
 
-use crate::Services;
+use crate::invocation::InvocationRow;
+use crate::record::Committed;
+use crate::{Error, Services};
 
 /// Where a message comes from, as a rule's functions see it.
 #[derive(Clone, Debug, Default)]
@@ -12,9 +14,31 @@ pub struct Origin {
 }
 
 impl Services {
-    /// Matches the rules, writes their rows where the message is QoS 1 or an event, hands it to the broker. When it
-    /// answers `Ok`, the message may be acknowledged.
-    pub async fn accept(&self, _message: Message, _origin: Origin) -> Result<(), crate::Error> {
-        todo!()
+    /// Matches the rules, writes their rows where the message is QoS 1, hands it to the broker. When it answers `Ok`, the
+    /// message may be acknowledged. With no matching rule the cost is one snapshot load.
+    pub async fn accept(&self, message: Message, origin: Origin) -> Result<(), Error> {
+        let matching = self.inner.rules.matching(&message.topic);
+        if !matching.is_empty() {
+            let rows = self.rows_of(&matching, &message, &origin);
+            if message.qos == Qos::AtMostOnce {
+                self.start_unstored(rows);
+            } else {
+                self.store_and_start(rows).await?;
+            }
+        }
+        self.inner.broker.publish(message);
+        Ok(())
+    }
+
+    /// Committed before it answers; the worker finds them without looking.
+    pub(crate) async fn store_and_start(&self, rows: Vec<InvocationRow>) -> Result<(), Error> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        if self.commit(rows.iter().map(InvocationRow::write).collect()).await? == Committed::Conflict {
+            return Err(Error::internal("two invocations were given the same id"));
+        }
+        self.start_stored(&rows);
+        Ok(())
     }
 }

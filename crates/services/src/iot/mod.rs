@@ -1,19 +1,34 @@
 //! AWS IoT's control plane: CAs, certificates, policies, topic rules.
 //! One file per noun; the verbs are methods of [`Iot`], named as the operations are.
 
+mod attachment;
+mod ca_certificate;
+pub(crate) mod ca_index;
+pub(crate) mod certificate;
+mod endpoint;
+mod page;
+mod policy;
+mod registration_code;
 pub mod shapes;
+pub(crate) mod topic_rule;
 
-use crate::Services;
+use crate::authorization::DeniedAs;
+use crate::{Error, Op, Services};
 
 /// The verbs of this service. Cheap to clone.
 #[derive(Clone)]
 pub struct Iot {
-    #[allow(dead_code, reason = "until the first verb")]
     services: Services,
 }
 
 impl Services {
     pub fn iot(&self) -> Iot {
         Iot { services: self.clone() }
+    }
+}
+
+impl Iot {
+    fn authorize(&self, op: &Op, action: &str, resource: &str) -> Result<(), Error> {
+        self.services.authorize(op, action, resource, DeniedAs::AccessDeniedException)
     }
 }

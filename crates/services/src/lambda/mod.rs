@@ -1,19 +1,30 @@
 //! AWS Lambda: functions, their code, settings and resource policies.
 //! One file per noun; the verbs are methods of [`Lambda`], named as the operations are.
 
+pub(crate) mod function;
+mod function_name;
+mod invoke;
+mod permission;
+mod settings;
 pub mod shapes;
 
-use crate::Services;
+use crate::authorization::DeniedAs;
+use crate::{Error, Op, Services};
 
 /// The verbs of this service. Cheap to clone.
 #[derive(Clone)]
 pub struct Lambda {
-    #[allow(dead_code, reason = "until the first verb")]
     services: Services,
 }
 
 impl Services {
     pub fn lambda(&self) -> Lambda {
         Lambda { services: self.clone() }
+    }
+}
+
+impl Lambda {
+    fn authorize(&self, op: &Op, action: &str, resource: &str) -> Result<(), Error> {
+        self.services.authorize(op, action, resource, DeniedAs::AccessDeniedException)
     }
 }

@@ -1,6 +1,7 @@
 //! AWS STS: who is calling.
 //! One file per noun; the verbs are methods of [`Sts`], named as the operations are.
 
+mod caller_identity;
 pub mod shapes;
 
 use crate::Services;
@@ -8,7 +9,6 @@ use crate::Services;
 /// The verbs of this service. Cheap to clone.
 #[derive(Clone)]
 pub struct Sts {
-    #[allow(dead_code, reason = "until the first verb")]
     services: Services,
 }
 

@@ -1,0 +1,352 @@
+//! Asynchronous invocations: one row each, from the moment the event is accepted until the function has done its work or
+//! was given up. Retries and dead letters belong to the row.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use domain::Timestamp;
+use functions::{Invocation, InvokeError};
+use serde::{Deserialize, Serialize};
+use store::{Expect, Write};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::record::{Stored, delete, put};
+use crate::{Error, Services, Step, random};
+
+const PREFIX: &str = "invocation/";
+const DEAD_LETTER_PREFIX: &str = "dead-letter/";
+
+/// Invocations under way at once; the functions' own queues stand behind it.
+const RUNNING_MAX: usize = 64;
+
+/// Invocations of QoS 0 messages that may wait. They have no row; what is over is dropped and said.
+const UNSTORED_MAX: usize = 10_000;
+
+/// AWS gives an event up after six hours of throttling and system errors.
+const AGE_MAX_MS: i64 = 6 * 3600 * 1000;
+
+/// The pause after the runner itself was busy or failed, doubled each time up to AWS's five minutes.
+const BUSY_PAUSE_MS: i64 = 1000;
+const BUSY_PAUSE_MAX_MS: i64 = 300_000;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InvocationRow {
+    #[serde(skip)]
+    id: String,
+    function_arn: String,
+    request_id: String,
+    payload: String,
+    rule: String,
+    created_at: Timestamp,
+    next_at: Timestamp,
+    /// Attempts that ended in the function's own error.
+    failures: usize,
+    /// Attempts that never reached the function.
+    delays: u32,
+}
+
+impl Stored for InvocationRow {
+    const VERSION: u32 = 1;
+}
+
+/// One that was given up, with the last answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct DeadLetter {
+    invocation: InvocationRow,
+    at: Timestamp,
+    condition: String,
+    response: String,
+}
+
+impl Stored for DeadLetter {
+    const VERSION: u32 = 1;
+}
+
+impl InvocationRow {
+    pub(crate) fn new(function_arn: &str, payload: &Bytes, rule: &str, now: Timestamp) -> Self {
+        let request_id = random::uuid();
+        Self {
+            id: format!("{:013}-{request_id}", now.millis()),
+            function_arn: function_arn.to_owned(),
+            request_id,
+            payload: STANDARD.encode(payload),
+            rule: rule.to_owned(),
+            created_at: now,
+            next_at: now,
+            failures: 0,
+            delays: 0,
+        }
+    }
+
+    fn key(&self) -> String {
+        format!("{PREFIX}{}", self.id)
+    }
+
+    pub(crate) fn write(&self) -> Write {
+        put(self.key(), self, Expect::Absent)
+    }
+}
+
+/// What waits, by its time. Derived from the rows, but for those of QoS 0 messages.
+#[derive(Default)]
+pub(crate) struct Invocations {
+    waiting: Mutex<BinaryHeap<Reverse<Waiting>>>,
+    unstored: AtomicUsize,
+    nudge: Notify,
+}
+
+struct Waiting {
+    at: Timestamp,
+    id: String,
+    /// The row itself where none is stored.
+    unstored: Option<Box<InvocationRow>>,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, &self.id) == (other.at, &other.id)
+    }
+}
+impl Eq for Waiting {}
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, &self.id).cmp(&(other.at, &other.id))
+    }
+}
+
+impl Invocations {
+    fn push(&self, waiting: Waiting) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(Reverse(waiting));
+        self.nudge.notify_one();
+    }
+
+    /// What is due, or how long until something is.
+    fn pop_due(&self, now: Timestamp) -> Result<Waiting, Duration> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match waiting.peek() {
+            None => Err(Duration::from_secs(60)),
+            Some(Reverse(first)) if first.at > now => {
+                Err(Duration::from_millis(first.at.since(now).clamp(1, 60_000).unsigned_abs()))
+            }
+            Some(_) => Ok(waiting.pop().expect("just seen").0),
+        }
+    }
+}
+
+impl Services {
+    /// At start: every row that is there goes on.
+    pub(crate) fn reload_invocations(&self) -> Result<(), Error> {
+        for (id, found) in self.find_all::<InvocationRow>(PREFIX)? {
+            self.inner.invocations.push(Waiting { at: found.value.next_at, id, unstored: None });
+        }
+        Ok(())
+    }
+
+    /// Rows that have just been committed.
+    pub(crate) fn start_stored(&self, rows: &[InvocationRow]) {
+        for row in rows {
+            self.inner.invocations.push(Waiting { at: row.next_at, id: row.id.clone(), unstored: None });
+        }
+    }
+
+    /// Rows of QoS 0 messages: at most once, so nothing is written.
+    pub(crate) fn start_unstored(&self, rows: Vec<InvocationRow>) {
+        for row in rows {
+            if self.inner.invocations.unstored.fetch_add(1, Ordering::Relaxed) >= UNSTORED_MAX {
+                self.inner.invocations.unstored.fetch_sub(1, Ordering::Relaxed);
+                tracing::warn!(rule = %row.rule, function = %row.function_arn, "too many invocations wait; one of a QoS 0 message was dropped");
+                continue;
+            }
+            let (at, id) = (row.next_at, row.id.clone());
+            self.inner.invocations.push(Waiting { at, id, unstored: Some(Box::new(row)) });
+        }
+    }
+
+    pub(crate) async fn run_invocations(&self, mut shutdown: watch::Receiver<bool>) {
+        let running = Arc::new(Semaphore::new(RUNNING_MAX));
+        while !*shutdown.borrow() {
+            let Ok(permit) = running.clone().acquire_owned().await else { return };
+            match self.inner.invocations.pop_due(self.now()) {
+                Ok(waiting) => {
+                    let services = self.clone();
+                    tokio::spawn(async move {
+                        services.run_one(waiting).await;
+                        drop(permit);
+                    });
+                }
+                Err(pause) => {
+                    drop(permit);
+                    tokio::select! {
+                        () = self.inner.invocations.nudge.notified() => {}
+                        () = tokio::time::sleep(pause) => {}
+                        _ = shutdown.changed() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn run_one(&self, waiting: Waiting) {
+        let stored = waiting.unstored.is_none();
+        let id = waiting.id;
+        let (mut row, revision) = match waiting.unstored {
+            Some(row) => {
+                self.inner.invocations.unstored.fetch_sub(1, Ordering::Relaxed);
+                (*row, 0)
+            }
+            None => match self.find::<InvocationRow>(&format!("{PREFIX}{id}")) {
+                Ok(Some(found)) => (found.value, found.revision),
+                Ok(None) => return,
+                Err(err) => return tracing::error!(%id, error = %err, "an invocation cannot be read; it stays"),
+            },
+        };
+        row.id = id;
+        self.inner.config.checkpoints.pass(Step::Invoking, "");
+        let end = self.attempt(&row).await;
+        self.inner.config.checkpoints.pass(Step::Invoked, "");
+        let now = self.now();
+        let next = next_step(&mut row, end, now, &self.config().async_retry_ms);
+        if !stored {
+            if matches!(next, Next::Again) {
+                self.start_unstored(vec![row]);
+            }
+            return;
+        }
+        self.settle(row, revision, next, now).await;
+    }
+
+    async fn attempt(&self, row: &InvocationRow) -> End {
+        let function = match self.lambda().spec_of(&row.function_arn) {
+            Ok(function) => function,
+            Err(err) => return End::Impossible(err.to_string()),
+        };
+        let event = match STANDARD.decode(&row.payload) {
+            Ok(event) => Bytes::from(event),
+            Err(err) => return End::Impossible(err.to_string()),
+        };
+        let logs = self.logs().sink_of_function(&function.name);
+        let invocation = Invocation { function, request_id: row.request_id.clone(), event, logs };
+        match self.functions().invoke(invocation).await {
+            Ok(outcome) => match outcome.result {
+                Ok(_) => End::Done,
+                Err(error) => End::FunctionError(String::from_utf8_lossy(&error).into_owned()),
+            },
+            Err(InvokeError::NoPackage(why) | InvokeError::UnsupportedRuntime(why)) => End::Impossible(why),
+            Err(InvokeError::Busy(why) | InvokeError::Internal(why)) => End::NotReached(why),
+        }
+    }
+
+    async fn settle(&self, row: InvocationRow, revision: u64, next: Next, now: Timestamp) {
+        let expected = Expect::Revision(revision);
+        let writes = match &next {
+            Next::Gone => vec![delete(row.key(), expected)],
+            Next::Again => vec![put(row.key(), &row, expected)],
+            Next::GivenUp { condition, response } => {
+                tracing::warn!(function = %row.function_arn, rule = %row.rule, request_id = %row.request_id, %condition, %response, "an invocation was given up");
+                let letter = DeadLetter {
+                    invocation: row.clone(),
+                    at: now,
+                    condition: (*condition).to_owned(),
+                    response: response.clone(),
+                };
+                let key = format!("{DEAD_LETTER_PREFIX}{}", row.id);
+                vec![delete(row.key(), expected), put(key, &letter, Expect::Anything)]
+            }
+        };
+        if let Err(err) = self.commit(writes).await {
+            tracing::error!(error = %err, "an invocation's end could not be written; it runs again at the next start");
+            return;
+        }
+        if matches!(next, Next::Again) {
+            self.start_stored(&[row]);
+        }
+    }
+}
+
+/// How one attempt ended.
+enum End {
+    Done,
+    FunctionError(String),
+    /// The runner was busy or failed; the function was not reached.
+    NotReached(String),
+    /// Trying again cannot help: no such function, no package, no such runtime.
+    Impossible(String),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Gone,
+    Again,
+    GivenUp { condition: &'static str, response: String },
+}
+
+/// Lambda's rules for asynchronous invocations: a function's error is tried again after each of `retry_ms`; what never
+/// reached the function is tried for six hours.
+fn next_step(row: &mut InvocationRow, end: End, now: Timestamp, retry_ms: &[i64]) -> Next {
+    match end {
+        End::Done => Next::Gone,
+        End::Impossible(response) => Next::GivenUp { condition: "Impossible", response },
+        End::FunctionError(response) => match retry_ms.get(row.failures) {
+            None => Next::GivenUp { condition: "RetriesExhausted", response },
+            Some(pause_ms) => {
+                row.failures += 1;
+                row.next_at = now.plus_millis(*pause_ms);
+                Next::Again
+            }
+        },
+        End::NotReached(response) if now.since(row.created_at) >= AGE_MAX_MS => {
+            Next::GivenUp { condition: "EventAgeExceeded", response }
+        }
+        End::NotReached(why) => {
+            let pause_ms = BUSY_PAUSE_MS.saturating_mul(1 << row.delays.min(16)).min(BUSY_PAUSE_MAX_MS);
+            tracing::warn!(function = %row.function_arn, %why, pause_ms, "the function could not be reached; trying again");
+            row.delays = row.delays.saturating_add(1);
+            row.next_at = now.plus_millis(pause_ms);
+            Next::Again
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_functions_error_is_tried_again_after_each_pause() {
+        let start = Timestamp::from_seconds(1_000_000);
+        let mut row = InvocationRow::new("arn", &Bytes::from_static(b"{}"), "rule", start);
+        let fails = || End::FunctionError("no".into());
+        let pauses = [60_000, 120_000];
+        assert_eq!(next_step(&mut row, fails(), start, &pauses), Next::Again);
+        assert_eq!(row.next_at.since(start), 60_000);
+        assert_eq!(next_step(&mut row, fails(), row.next_at, &pauses), Next::Again);
+        assert_eq!(row.next_at.since(start), 180_000);
+        let given_up = Next::GivenUp { condition: "RetriesExhausted", response: "no".into() };
+        assert_eq!(next_step(&mut row, fails(), row.next_at, &pauses), given_up);
+        assert_eq!(next_step(&mut row, End::Done, start, &pauses), Next::Gone);
+    }
+
+    #[test]
+    fn an_unreached_function_is_tried_for_six_hours() {
+        let start = Timestamp::from_seconds(1_000_000);
+        let mut row = InvocationRow::new("arn", &Bytes::from_static(b"{}"), "rule", start);
+        let (mut now, mut attempts) = (start, 0);
+        while next_step(&mut row, End::NotReached("busy".into()), now, &[]) == Next::Again {
+            assert!(row.next_at.since(now) <= BUSY_PAUSE_MAX_MS);
+            (now, attempts) = (row.next_at, attempts + 1);
+        }
+        assert!(now.since(start) >= AGE_MAX_MS);
+        assert!((70..100).contains(&attempts), "{attempts}");
+    }
+}

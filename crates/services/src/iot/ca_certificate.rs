@@ -1,0 +1,280 @@
+//! CA certificates: registered once, with proof of their key; device certificates that they signed may then come in.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::admission::CaStatus;
+use domain::x509::Certificate;
+use domain::x509::registration::{RegistrationRefusal, check, check_ca};
+use domain::{Arn, CertificateId, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::Expect;
+
+use super::Iot;
+use super::page::{Order, Page, page_of};
+use super::shapes::{
+    CACertificate, CACertificateDescription, CertificateValidity, DescribeCACertificateRequest,
+    DescribeCACertificateResponse, ListCACertificatesRequest, ListCACertificatesResponse, RegisterCACertificateRequest,
+    RegisterCACertificateResponse, UpdateCACertificateRequest,
+};
+use crate::record::{Found, Stored, put};
+use crate::{Error, Op, Services, random};
+
+pub(crate) const PREFIX: &str = "iot/ca/";
+
+/// CAs of one subject in an account and Region. (RegisterCACertificate)
+const SAME_SUBJECT_MAX: usize = 10;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CaRecord {
+    der: String,
+    #[serde(with = "ca_status")]
+    pub status: CaStatus,
+    pub auto_registration: bool,
+    pub mode: String,
+    created_at: Timestamp,
+    modified_at: Timestamp,
+    customer_version: i32,
+    generation_id: String,
+}
+
+impl Stored for CaRecord {
+    const VERSION: u32 = 1;
+}
+
+/// `ACTIVE` and `INACTIVE`, on disk as on the wire.
+mod ca_status {
+    use domain::admission::CaStatus;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(status: &CaStatus, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(super::status_text(*status))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CaStatus, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "ACTIVE" => Ok(CaStatus::Active),
+            "INACTIVE" => Ok(CaStatus::Inactive),
+            other => Err(serde::de::Error::custom(format!("{other} is no status of a CA"))),
+        }
+    }
+}
+
+fn status_text(status: CaStatus) -> &'static str {
+    match status {
+        CaStatus::Active => "ACTIVE",
+        CaStatus::Inactive => "INACTIVE",
+    }
+}
+
+impl CaRecord {
+    pub(crate) fn certificate(&self) -> Result<Certificate, Error> {
+        let der = STANDARD.decode(&self.der).map_err(|err| Error::internal(format!("a stored CA: {err}")))?;
+        Certificate::from_der(&der).map_err(|err| Error::internal(format!("a stored CA: {err}")))
+    }
+}
+
+impl Services {
+    pub(crate) fn find_ca(&self, id: CertificateId) -> Result<Option<Found<CaRecord>>, Error> {
+        self.find(&format!("{PREFIX}{id}"))
+    }
+
+    /// `certificateMode` of a CA, which its device certificates take over.
+    pub(crate) fn ca_mode(&self, id: CertificateId) -> Result<String, Error> {
+        Ok(self.find_ca(id)?.map_or_else(|| "DEFAULT".to_owned(), |found| found.value.mode))
+    }
+
+    fn ca_arn(&self, id: CertificateId) -> Arn {
+        Arn::new("iot", self.region(), &self.config().account, &format!("cacert/{id}"))
+    }
+}
+
+impl Iot {
+    pub async fn register_ca_certificate(
+        &self,
+        op: &Op,
+        input: RegisterCACertificateRequest,
+    ) -> Result<RegisterCACertificateResponse, Error> {
+        self.authorize(op, "iot:RegisterCACertificate", "*")?;
+        if input.registration_config.is_some() {
+            return Err(invalid(
+                "registrationConfig (just-in-time provisioning) is not served yet. Leave it out and activate certificates from a rule.",
+            ));
+        }
+        if input.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+            return Err(invalid("Tags on CA certificates are not served yet."));
+        }
+        let certificate = Certificate::from_pem(&input.ca_certificate)
+            .map_err(|err| invalid(&format!("The CA certificate is not valid: {err}.")))?;
+        let mode = self.check_mode(&certificate, &input, op.now)?;
+
+        let services = &self.services;
+        let id = certificate.id();
+        let record = CaRecord {
+            der: STANDARD.encode(certificate.der()),
+            status: if input.set_as_active == Some(true) { CaStatus::Active } else { CaStatus::Inactive },
+            auto_registration: input.allow_auto_registration == Some(true),
+            mode,
+            created_at: op.now,
+            modified_at: op.now,
+            customer_version: 1,
+            generation_id: random::uuid(),
+        };
+        let arn = services.ca_arn(id);
+        services
+            .transact(|| {
+                if services.find_ca(id)?.is_some() {
+                    return Err(Error::new("ResourceAlreadyExistsException", "CA Certificate already exists.")
+                        .with_member("resourceId", id.to_string())
+                        .with_member("resourceArn", arn.as_str()));
+                }
+                if services.inner.cas.with_subject(certificate.subject()).len() >= SAME_SUBJECT_MAX {
+                    let message = "Limit reached for number of CA Certificates with same subject";
+                    return Err(Error::new("LimitExceededException", message));
+                }
+                Ok((vec![put(format!("{PREFIX}{id}"), &record, Expect::Absent)], ()))
+            })
+            .await?;
+        services.refresh_ca(id)?;
+        tracing::info!(ca_certificate_id = %id, subject = %certificate.subject().to_text(), "CA certificate registered");
+        Ok(RegisterCACertificateResponse {
+            certificate_arn: Some(arn.to_string()),
+            certificate_id: Some(id.to_string()),
+        })
+    }
+
+    /// The mode, once the proof that goes with it holds.
+    fn check_mode(
+        &self,
+        certificate: &Certificate,
+        input: &RegisterCACertificateRequest,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        let verification = input.verification_certificate.as_deref().filter(|pem| !pem.is_empty());
+        let mode = input.certificate_mode.as_deref().unwrap_or("DEFAULT");
+        let verification = match (mode, verification) {
+            ("DEFAULT", Some(pem)) => Some(
+                Certificate::from_pem(pem)
+                    .map_err(|err| invalid(&format!("The verification certificate is not valid: {err}.")))?,
+            ),
+            ("DEFAULT", None) => {
+                return Err(invalid("A verification certificate is required when certificateMode is DEFAULT."));
+            }
+            ("SNI_ONLY", None) => None,
+            ("SNI_ONLY", Some(_)) => {
+                return Err(invalid("A verification certificate must not be given when certificateMode is SNI_ONLY."));
+            }
+            (other, _) => return Err(invalid(&format!("{other} is no certificateMode; it is DEFAULT or SNI_ONLY."))),
+        };
+        let checked = match verification {
+            None => check_ca(certificate, now),
+            // Without a code nobody can have signed it.
+            Some(verification) => match self.registration_code()? {
+                Some(code) => check(certificate, &verification, &code, now),
+                None => check_ca(certificate, now).and(Err(RegistrationRefusal::RegistrationCode)),
+            },
+        };
+        checked.map_err(|refusal| Error::new(refusal.exception(), refusal.to_string()))?;
+        Ok(mode.to_owned())
+    }
+
+    pub async fn describe_ca_certificate(
+        &self,
+        op: &Op,
+        input: DescribeCACertificateRequest,
+    ) -> Result<DescribeCACertificateResponse, Error> {
+        let id = ca_id(&input.certificate_id)?;
+        let arn = self.services.ca_arn(id);
+        self.authorize(op, "iot:DescribeCACertificate", arn.as_str())?;
+        let record = self.services.find_ca(id)?.ok_or_else(missing)?.value;
+        let certificate = record.certificate()?;
+        Ok(DescribeCACertificateResponse {
+            certificate_description: Some(CACertificateDescription {
+                certificate_arn: Some(arn.to_string()),
+                certificate_id: Some(id.to_string()),
+                status: Some(status_text(record.status).to_owned()),
+                certificate_pem: Some(certificate.to_pem()),
+                owned_by: Some(self.services.config().account.to_string()),
+                creation_date: Some(record.created_at.into()),
+                auto_registration_status: Some(if record.auto_registration { "ENABLE" } else { "DISABLE" }.to_owned()),
+                last_modified_date: Some(record.modified_at.into()),
+                customer_version: Some(record.customer_version),
+                generation_id: Some(record.generation_id),
+                validity: Some(CertificateValidity {
+                    not_before: Some(certificate.not_before().into()),
+                    not_after: Some(certificate.not_after().into()),
+                }),
+                certificate_mode: Some(record.mode),
+            }),
+            registration_config: None,
+        })
+    }
+
+    pub async fn list_ca_certificates(
+        &self,
+        op: &Op,
+        input: ListCACertificatesRequest,
+    ) -> Result<ListCACertificatesResponse, Error> {
+        self.authorize(op, "iot:ListCACertificates", "*")?;
+        if input.template_name.is_some() {
+            // No CA has a provisioning template until just-in-time provisioning is served.
+            return Ok(ListCACertificatesResponse::default());
+        }
+        let all = self.services.find_all::<CaRecord>(PREFIX)?;
+        let keyed = all.into_iter().map(|(id, found)| {
+            let key = format!("{:013}{id}", found.value.created_at.millis());
+            (key, (id, found.value))
+        });
+        let order = Order::of(input.ascending_order);
+        let Page { items, next } = page_of(keyed.collect(), input.page_size, input.marker.as_deref(), order)?;
+        let certificates = items
+            .into_iter()
+            .filter_map(|(id, record)| Some((id.parse().ok()?, record)))
+            .map(|(id, record)| CACertificate {
+                certificate_arn: Some(self.services.ca_arn(id).to_string()),
+                certificate_id: Some(id.to_string()),
+                status: Some(status_text(record.status).to_owned()),
+                creation_date: Some(record.created_at.into()),
+            })
+            .collect();
+        Ok(ListCACertificatesResponse { certificates: Some(certificates), next_marker: next })
+    }
+
+    pub async fn update_ca_certificate(&self, op: &Op, input: UpdateCACertificateRequest) -> Result<(), Error> {
+        let id = ca_id(&input.certificate_id)?;
+        self.authorize(op, "iot:UpdateCACertificate", self.services.ca_arn(id).as_str())?;
+        if input.registration_config.is_some() {
+            return Err(invalid("registrationConfig (just-in-time provisioning) is not served yet."));
+        }
+        let status = match input.new_status.as_deref() {
+            None => None,
+            Some("ACTIVE") => Some(CaStatus::Active),
+            Some("INACTIVE") => Some(CaStatus::Inactive),
+            Some(other) => return Err(invalid(&format!("A CA certificate cannot be set to {other}."))),
+        };
+        let auto_registration = input.new_auto_registration_status.as_deref().map(|status| status == "ENABLE");
+        let services = &self.services;
+        services
+            .transact(|| {
+                let Found { value: mut record, revision } = services.find_ca(id)?.ok_or_else(missing)?;
+                record.status = status.unwrap_or(record.status);
+                record.auto_registration = auto_registration.unwrap_or(record.auto_registration);
+                record.modified_at = op.now;
+                record.customer_version = record.customer_version.saturating_add(1);
+                Ok((vec![put(format!("{PREFIX}{id}"), &record, Expect::Revision(revision))], ()))
+            })
+            .await?;
+        services.refresh_ca(id)
+    }
+}
+
+fn ca_id(text: &str) -> Result<CertificateId, Error> {
+    text.parse().map_err(|_| missing())
+}
+
+fn missing() -> Error {
+    Error::new("ResourceNotFoundException", "Requested CA Certificate does not exist.")
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new("InvalidRequestException", message)
+}

@@ -1,0 +1,83 @@
+//! The registered CAs by subject, parsed: what the TLS handshake looks a leaf's issuer up in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use domain::CertificateId;
+use domain::admission::{CaStatus, CandidateCa};
+use domain::x509::{Certificate, DistinguishedName};
+
+use super::ca_certificate::{CaRecord, PREFIX};
+use crate::{Error, Services};
+
+/// A registered CA, ready for admission.
+#[derive(Debug)]
+pub(crate) struct IndexedCa {
+    pub id: CertificateId,
+    pub certificate: Certificate,
+    pub status: CaStatus,
+    pub auto_registration: bool,
+}
+
+impl IndexedCa {
+    fn of(id: CertificateId, record: &CaRecord) -> Result<Self, Error> {
+        let certificate = record.certificate()?;
+        Ok(Self { id, certificate, status: record.status, auto_registration: record.auto_registration })
+    }
+
+    pub(crate) fn as_candidate(&self) -> CandidateCa<'_> {
+        CandidateCa {
+            id: self.id,
+            certificate: &self.certificate,
+            status: self.status,
+            auto_registration: self.auto_registration,
+        }
+    }
+}
+
+type BySubject = HashMap<Vec<u8>, Vec<Arc<IndexedCa>>>;
+
+/// Replaced as a whole; readers never wait.
+#[derive(Default)]
+pub(crate) struct CaIndex(ArcSwap<BySubject>);
+
+impl CaIndex {
+    /// AWS allows ten CAs with one subject, so the answer is short.
+    pub(crate) fn with_subject(&self, subject: &DistinguishedName) -> Vec<Arc<IndexedCa>> {
+        self.0.load().get(subject.der()).cloned().unwrap_or_default()
+    }
+
+    fn put(&self, ca: IndexedCa) {
+        let ca = Arc::new(ca);
+        self.0.rcu(|index| {
+            let mut index = BySubject::clone(index);
+            let same_subject = index.entry(ca.certificate.subject().der().to_vec()).or_default();
+            same_subject.retain(|other| other.id != ca.id);
+            same_subject.push(ca.clone());
+            index
+        });
+    }
+}
+
+impl Services {
+    /// At start.
+    pub(crate) fn reload_cas(&self) -> Result<(), Error> {
+        let mut index = BySubject::new();
+        for (id, found) in self.find_all::<CaRecord>(PREFIX)? {
+            let id = id.parse().map_err(|_| Error::internal(format!("the key {PREFIX}{id} names no certificate")))?;
+            let ca = Arc::new(IndexedCa::of(id, &found.value)?);
+            index.entry(ca.certificate.subject().der().to_vec()).or_default().push(ca);
+        }
+        self.inner.cas.0.store(Arc::new(index));
+        Ok(())
+    }
+
+    /// After a commit that touched the CA: the next handshake sees it before the caller has its answer.
+    pub(crate) fn refresh_ca(&self, id: CertificateId) -> Result<(), Error> {
+        if let Some(found) = self.find_ca(id)? {
+            self.inner.cas.put(IndexedCa::of(id, &found.value)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! Device certificates: what the registry holds of each, and the states that it may pass through.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::admission::CertificateStatus;
+use domain::{Arn, CertificateId, Timestamp, x509};
+use serde::{Deserialize, Serialize};
+use store::Expect;
+
+use super::Iot;
+use super::page::{Order, Page, page_of};
+use super::shapes::{
+    Certificate, CertificateDescription, CertificateValidity, DescribeCertificateRequest, DescribeCertificateResponse,
+    ListCertificatesRequest, ListCertificatesResponse, UpdateCertificateRequest,
+};
+use crate::record::{Found, Stored, put};
+use crate::{Error, Op, Services, random};
+
+const PREFIX: &str = "iot/cert/";
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CertificateRecord {
+    der: String,
+    #[serde(with = "status")]
+    pub status: CertificateStatus,
+    pub ca: Option<CertificateId>,
+    mode: String,
+    pub created_at: Timestamp,
+    modified_at: Timestamp,
+    customer_version: i32,
+    generation_id: String,
+}
+
+impl Stored for CertificateRecord {
+    const VERSION: u32 = 1;
+}
+
+/// AWS's names, on disk as on the wire.
+mod status {
+    use domain::admission::CertificateStatus;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(status: &CertificateStatus, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(status.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CertificateStatus, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        CertificateStatus::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text} is no status of a certificate")))
+    }
+}
+
+impl CertificateRecord {
+    pub(crate) fn new(
+        certificate: &x509::Certificate,
+        status: CertificateStatus,
+        ca: Option<CertificateId>,
+        mode: String,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            der: STANDARD.encode(certificate.der()),
+            status,
+            ca,
+            mode,
+            created_at: now,
+            modified_at: now,
+            customer_version: 1,
+            generation_id: random::uuid(),
+        }
+    }
+
+    fn certificate(&self) -> Result<x509::Certificate, Error> {
+        let der = STANDARD.decode(&self.der).map_err(|err| Error::internal(format!("a stored certificate: {err}")))?;
+        x509::Certificate::from_der(&der).map_err(|err| Error::internal(format!("a stored certificate: {err}")))
+    }
+}
+
+pub(crate) fn certificate_key(id: CertificateId) -> String {
+    format!("{PREFIX}{id}")
+}
+
+impl Services {
+    pub(crate) fn find_certificate(&self, id: CertificateId) -> Result<Option<Found<CertificateRecord>>, Error> {
+        self.find(&certificate_key(id))
+    }
+
+    pub(crate) fn certificate_arn(&self, id: CertificateId) -> Arn {
+        Arn::new("iot", self.region(), &self.config().account, &format!("cert/{id}"))
+    }
+}
+
+impl Iot {
+    pub async fn describe_certificate(
+        &self,
+        op: &Op,
+        input: DescribeCertificateRequest,
+    ) -> Result<DescribeCertificateResponse, Error> {
+        let id = certificate_id(&input.certificate_id)?;
+        let arn = self.services.certificate_arn(id);
+        self.authorize(op, "iot:DescribeCertificate", arn.as_str())?;
+        let record = self.services.find_certificate(id)?.ok_or_else(missing)?.value;
+        let certificate = record.certificate()?;
+        Ok(DescribeCertificateResponse {
+            certificate_description: Some(CertificateDescription {
+                certificate_arn: Some(arn.to_string()),
+                certificate_id: Some(id.to_string()),
+                ca_certificate_id: record.ca.map(|ca| ca.to_string()),
+                status: Some(record.status.as_str().to_owned()),
+                certificate_pem: Some(certificate.to_pem()),
+                owned_by: Some(self.services.config().account.to_string()),
+                previous_owned_by: None,
+                creation_date: Some(record.created_at.into()),
+                last_modified_date: Some(record.modified_at.into()),
+                customer_version: Some(record.customer_version),
+                transfer_data: None,
+                generation_id: Some(record.generation_id),
+                validity: Some(CertificateValidity {
+                    not_before: Some(certificate.not_before().into()),
+                    not_after: Some(certificate.not_after().into()),
+                }),
+                certificate_mode: Some(record.mode),
+            }),
+        })
+    }
+
+    pub async fn list_certificates(
+        &self,
+        op: &Op,
+        input: ListCertificatesRequest,
+    ) -> Result<ListCertificatesResponse, Error> {
+        self.authorize(op, "iot:ListCertificates", "*")?;
+        let all = self.services.find_all::<CertificateRecord>(PREFIX)?;
+        let keyed = all.into_iter().map(|(id, found)| {
+            let key = format!("{:013}{id}", found.value.created_at.millis());
+            (key, (id, found.value))
+        });
+        let order = Order::of(input.ascending_order);
+        let Page { items, next } = page_of(keyed.collect(), input.page_size, input.marker.as_deref(), order)?;
+        let certificates = items
+            .into_iter()
+            .filter_map(|(id, record)| Some((id.parse().ok()?, record)))
+            .map(|(id, record)| Certificate {
+                certificate_arn: Some(self.services.certificate_arn(id).to_string()),
+                certificate_id: Some(id.to_string()),
+                status: Some(record.status.as_str().to_owned()),
+                certificate_mode: Some(record.mode),
+                creation_date: Some(record.created_at.into()),
+            })
+            .collect();
+        Ok(ListCertificatesResponse { certificates: Some(certificates), next_marker: next })
+    }
+
+    /// Live connections feel the change before the caller has its answer.
+    pub async fn update_certificate(&self, op: &Op, input: UpdateCertificateRequest) -> Result<(), Error> {
+        let id = certificate_id(&input.certificate_id)?;
+        self.authorize(op, "iot:UpdateCertificate", self.services.certificate_arn(id).as_str())?;
+        let wanted = CertificateStatus::parse(&input.new_status)
+            .ok_or_else(|| invalid(format!("{} is no status of a certificate.", input.new_status)))?;
+        let services = &self.services;
+        services
+            .transact(|| {
+                let Found { value: mut record, revision } = services.find_certificate(id)?.ok_or_else(missing)?;
+                match transition(record.status, wanted) {
+                    Transition::Refused(err) => return Err(err),
+                    Transition::Nothing => return Ok((Vec::new(), ())),
+                    Transition::Change => {}
+                }
+                record.status = wanted;
+                record.modified_at = op.now;
+                record.customer_version = record.customer_version.saturating_add(1);
+                Ok((vec![put(certificate_key(id), &record, Expect::Revision(revision))], ()))
+            })
+            .await?;
+        services.refresh_standing(id)?;
+        tracing::info!(certificate_id = %id, status = wanted.as_str(), "certificate status set");
+        Ok(())
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Transition {
+    Change,
+    Nothing,
+    Refused(Error),
+}
+
+/// AWS's table for UpdateCertificate: a caller may set ACTIVE, INACTIVE and REVOKED; REVOKED is final; a certificate in
+/// transfer is nobody's to change. (UpdateCertificate, and "revoke a certificate" in the developer guide)
+fn transition(from: CertificateStatus, to: CertificateStatus) -> Transition {
+    use CertificateStatus::{Active, Inactive, PendingTransfer, Revoked};
+    if !matches!(to, Active | Inactive | Revoked) {
+        return Transition::Refused(invalid(format!("A certificate cannot be set to {} by this call.", to.as_str())));
+    }
+    if from == to {
+        return Transition::Nothing;
+    }
+    match from {
+        Revoked => Transition::Refused(state(
+            "A revoked certificate stays revoked. Register a new certificate for the device.",
+        )),
+        PendingTransfer => {
+            Transition::Refused(state("The certificate is being transferred; cancel or accept the transfer first."))
+        }
+        _ => Transition::Change,
+    }
+}
+
+pub(crate) fn certificate_id(text: &str) -> Result<CertificateId, Error> {
+    text.parse().map_err(|_| missing())
+}
+
+fn missing() -> Error {
+    Error::new("ResourceNotFoundException", "Requested certificate does not exist.")
+}
+
+fn invalid(message: String) -> Error {
+    Error::new("InvalidRequestException", message)
+}
+
+fn state(message: &str) -> Error {
+    Error::new("CertificateStateException", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use CertificateStatus::{Active, Inactive, PendingActivation, PendingTransfer, RegisterInactive, Revoked};
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_update_certificate() {
+        for (from, to, expected) in [
+            (PendingActivation, Active, "change"),
+            (PendingActivation, Inactive, "change"),
+            (PendingActivation, Revoked, "change"),
+            (Active, Active, "nothing"),
+            (Active, Inactive, "change"),
+            (Active, Revoked, "change"),
+            (Inactive, Active, "change"),
+            (Revoked, Active, "CertificateStateException"),
+            (Revoked, Inactive, "CertificateStateException"),
+            (Revoked, Revoked, "nothing"),
+            (PendingTransfer, Active, "CertificateStateException"),
+            (Active, PendingActivation, "InvalidRequestException"),
+            (Active, PendingTransfer, "InvalidRequestException"),
+            (Inactive, RegisterInactive, "InvalidRequestException"),
+        ] {
+            let outcome = match transition(from, to) {
+                Transition::Change => "change",
+                Transition::Nothing => "nothing",
+                Transition::Refused(err) => err.code,
+            };
+            assert_eq!(outcome, expected, "{from:?} to {to:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! A function's settings, checked as CreateFunction checks them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::function::invalid;
+use super::shapes::CreateFunctionRequest;
+use crate::{Error, Services};
+
+/// All variables together, names and values. (Lambda quotas)
+const ENVIRONMENT_BYTES_MAX: usize = 4096;
+
+/// Lambda's defaults.
+const TIMEOUT_S_DEFAULT: i32 = 3;
+const MEMORY_MB_DEFAULT: i32 = 128;
+const EPHEMERAL_STORAGE_MB_DEFAULT: i32 = 512;
+
+/// Names that the runtime itself sets. (Lambda: defined runtime environment variables)
+const RESERVED: [&str; 19] = [
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+];
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub name: String,
+    pub role: String,
+    pub runtime: String,
+    pub handler: String,
+    pub description: String,
+    pub timeout_s: i32,
+    pub memory_mb: i32,
+    pub environment: BTreeMap<String, String>,
+    pub architectures: Vec<String>,
+    pub tracing_mode: String,
+    pub ephemeral_storage_mb: i32,
+}
+
+impl Settings {
+    pub(super) fn of(services: &Services, name: String, input: CreateFunctionRequest) -> Result<Self, Error> {
+        refuse_unserved(&input)?;
+        let (Some(runtime), Some(handler)) = (input.runtime, input.handler) else {
+            let message =
+                "Runtime and Handler are mandatory parameters for functions created with deployment packages.";
+            return Err(invalid(message));
+        };
+        if !runtime.starts_with("nodejs") {
+            return Err(invalid(&format!("The runtime {runtime} is not served yet; every nodejs runtime is.")));
+        }
+        services
+            .iam()
+            .must_be_assumable(&input.role, "lambda.amazonaws.com")
+            .map_err(|_| invalid("The role defined for the function cannot be assumed by Lambda."))?;
+        let environment = input.environment.and_then(|environment| environment.variables).unwrap_or_default();
+        check_environment(&environment)?;
+        Ok(Self {
+            name,
+            role: input.role,
+            runtime,
+            handler,
+            description: input.description.unwrap_or_default(),
+            timeout_s: input.timeout.unwrap_or(TIMEOUT_S_DEFAULT),
+            memory_mb: input.memory_size.unwrap_or(MEMORY_MB_DEFAULT),
+            environment,
+            architectures: input.architectures.unwrap_or_else(|| vec!["x86_64".to_owned()]),
+            tracing_mode: input
+                .tracing_config
+                .and_then(|config| config.mode)
+                .unwrap_or_else(|| "PassThrough".to_owned()),
+            ephemeral_storage_mb: input.ephemeral_storage.map_or(EPHEMERAL_STORAGE_MB_DEFAULT, |storage| storage.size),
+        })
+    }
+}
+
+/// A setting that would be without effect is refused by name rather than taken and forgotten.
+fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), Error> {
+    let asked = [
+        ("PackageType Image", input.package_type.as_deref().is_some_and(|kind| kind != "Zip")),
+        ("Publish", input.publish == Some(true)),
+        ("Layers", input.layers.as_ref().is_some_and(|layers| !layers.is_empty())),
+        ("DeadLetterConfig", input.dead_letter_config.as_ref().is_some_and(|config| config.target_arn.is_some())),
+        ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|configs| !configs.is_empty())),
+        ("CodeSigningConfigArn", input.code_signing_config_arn.is_some()),
+        ("ImageConfig", input.image_config.is_some()),
+        ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|arn| !arn.is_empty())),
+        (
+            "VpcConfig",
+            input.vpc_config.as_ref().is_some_and(|vpc| vpc.subnet_ids.as_ref().is_some_and(|ids| !ids.is_empty())),
+        ),
+        (
+            "LoggingConfig JSON",
+            input.logging_config.as_ref().is_some_and(|config| config.log_format.as_deref() == Some("JSON")),
+        ),
+        ("LoggingConfig LogGroup", input.logging_config.as_ref().is_some_and(|config| config.log_group.is_some())),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        None => Ok(()),
+        Some((what, _)) => Err(invalid(&format!("{what} is not served yet; leave it out."))),
+    }
+}
+
+pub(super) fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error> {
+    let reserved: Vec<&str> = environment.keys().map(String::as_str).filter(|key| RESERVED.contains(key)).collect();
+    if !reserved.is_empty() {
+        return Err(invalid(&format!(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
+            reserved.join(", ")
+        )));
+    }
+    let bytes: usize = environment.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > ENVIRONMENT_BYTES_MAX {
+        return Err(invalid(
+            "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environments_are_bounded_and_keep_off_reserved_names() {
+        let of = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let long = "x".repeat(ENVIRONMENT_BYTES_MAX);
+        for (environment, good) in [
+            (of(&[]), true),
+            (of(&[("STAGE", "test")]), true),
+            (of(&[("AWS_REGION", "eu-west-1")]), false),
+            (of(&[("A", &long)]), false),
+            (of(&[("A", &long[1..])]), true),
+        ] {
+            assert_eq!(check_environment(&environment).is_ok(), good, "{environment:?}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Identifiers nobody can guess.
+
+use aws_lc_rs::rand;
+
+/// `N` random bytes. The system's generator does not fail after start; if it ever did, going on would be worse.
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).expect("the system's random generator answers");
+    bytes
+}
+
+/// Lower-case hex of `N` random bytes.
+pub(crate) fn hex_of<const N: usize>() -> String {
+    hex::encode(bytes::<N>())
+}
+
+/// A version 4 UUID, the form of AWS's request ids.
+pub fn uuid() -> String {
+    uuid::Builder::from_random_bytes(bytes()).into_uuid().to_string()
+}

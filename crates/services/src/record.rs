@@ -1,0 +1,129 @@
+//! Stored forms: JSON in an envelope that carries the version of its noun. Old versions are upgraded as they are read.
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::{CommitError, Expect, Record, StoreError, Write};
+
+use crate::{Error, Services};
+
+/// How often a read-modify-write is tried again when somebody else was faster.
+const ATTEMPTS_MAX: usize = 16;
+
+/// A noun's stored form.
+pub(crate) trait Stored: Serialize + DeserializeOwned {
+    const VERSION: u32;
+
+    /// Reads an older version; there is none before the first.
+    fn upgrade(_version: u32, _record: &str) -> Option<Self> {
+        None
+    }
+}
+
+#[derive(Deserialize)]
+struct EnvelopeIn<'a> {
+    v: u32,
+    #[serde(borrow)]
+    r: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct EnvelopeOut<'a, T> {
+    v: u32,
+    r: &'a T,
+}
+
+/// A decoded record and the revision that a later write may expect.
+#[derive(Clone, Debug)]
+pub(crate) struct Found<T> {
+    pub value: T,
+    pub revision: u64,
+}
+
+pub(crate) fn decode<T: Stored>(key: &[u8], record: &Record) -> Result<Found<T>, Error> {
+    let corrupt = |what: String| {
+        let key = String::from_utf8_lossy(key).into_owned();
+        tracing::error!(%key, %what, "a stored record cannot be read");
+        Error::internal(format!("the stored record {key} cannot be read: {what}"))
+    };
+    let envelope: EnvelopeIn<'_> = serde_json::from_slice(&record.value).map_err(|err| corrupt(err.to_string()))?;
+    let value = if envelope.v == T::VERSION {
+        serde_json::from_str(envelope.r.get()).map_err(|err| corrupt(err.to_string()))?
+    } else {
+        T::upgrade(envelope.v, envelope.r.get())
+            .ok_or_else(|| corrupt(format!("version {} is not known to this server", envelope.v)))?
+    };
+    Ok(Found { value, revision: record.revision })
+}
+
+pub(crate) fn encode<T: Stored>(value: &T) -> Bytes {
+    let envelope = EnvelopeOut { v: T::VERSION, r: value };
+    serde_json::to_vec(&envelope).expect("stored forms have string keys and no failing serialiser").into()
+}
+
+pub(crate) fn put<T: Stored>(key: impl Into<Vec<u8>>, value: &T, expect: Expect) -> Write {
+    Write { key: key.into(), value: Some(encode(value)), expect }
+}
+
+pub(crate) fn delete(key: impl Into<Vec<u8>>, expect: Expect) -> Write {
+    Write { key: key.into(), value: None, expect }
+}
+
+/// What a commit came to, for those who can go on after a conflict.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    Done,
+    Conflict,
+}
+
+impl Services {
+    pub(crate) fn find<T: Stored>(&self, key: &str) -> Result<Option<Found<T>>, Error> {
+        let record = self.store().get(key.as_bytes()).map_err(storage)?;
+        record.map(|record| decode(key.as_bytes(), &record)).transpose()
+    }
+
+    /// Records below `prefix` in key order, each with the part of its key after the prefix.
+    pub(crate) fn find_all<T: Stored>(&self, prefix: &str) -> Result<Vec<(String, Found<T>)>, Error> {
+        let mut all = Vec::new();
+        for (key, record) in self.store().scan(prefix.as_bytes()).map_err(storage)? {
+            let rest = key.get(prefix.len()..).unwrap_or_default();
+            all.push((String::from_utf8_lossy(rest).into_owned(), decode(&key, &record)?));
+        }
+        Ok(all)
+    }
+
+    /// The keys below `prefix`, without the prefix.
+    pub(crate) fn keys_below(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let records = self.store().scan(prefix.as_bytes()).map_err(storage)?;
+        let rest = |key: &[u8]| String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+        Ok(records.iter().map(|(key, _)| rest(key)).collect())
+    }
+
+    pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Committed, Error> {
+        match self.store().commit(writes).await {
+            Ok(_) => Ok(Committed::Done),
+            Err(CommitError::Conflict { .. }) => Ok(Committed::Conflict),
+            Err(CommitError::Store(err)) => Err(storage(err)),
+        }
+    }
+
+    /// Reads, decides and commits; decides again on what is there now if somebody else was faster.
+    pub(crate) async fn transact<T>(
+        &self,
+        mut decide: impl FnMut() -> Result<(Vec<Write>, T), Error>,
+    ) -> Result<T, Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (writes, answer) = decide()?;
+            if writes.is_empty() || self.commit(writes).await? == Committed::Done {
+                return Ok(answer);
+            }
+        }
+        Err(Error::internal("other callers kept changing the same record; try again"))
+    }
+}
+
+fn storage(err: StoreError) -> Error {
+    tracing::error!(error = ?err, "the store refused");
+    Error::internal(format!("the store refused: {err:?}"))
+}
