@@ -7,8 +7,8 @@ pub mod session;
 pub mod topic;
 pub mod tree;
 
-pub use codec::{DecodeError, Decoder, encode};
-pub use packet::Packet;
-pub use session::Session;
+pub use codec::{DecodeError, Decoder, EncodeError, encode};
+pub use packet::{Packet, PacketId, Qos, Version};
+pub use session::{Action, Closed, Limits, Session};
 pub use topic::{TopicFilter, TopicName};
 pub use tree::SubscriptionTree;

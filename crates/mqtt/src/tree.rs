@@ -1,3 +1,229 @@
+//! Who subscribed to what: a tree with one node per topic level. It is generic over the subscriber and what is kept
+//! for the subscription; a shared subscription stands under its pattern, its group is the business of the key.
+//!
+//! Nodes live in one vector and are walked with an explicit stack: a filter of 65,535 slashes must not cost stack.
+
+use std::collections::HashMap;
+
+use crate::topic::{MultiLevel, TopicFilter, TopicName};
+
+const ROOT: usize = 0;
+
+#[derive(Debug)]
 pub struct SubscriptionTree<K, V> {
-    _k: std::marker::PhantomData<(K, V)>,
+    nodes: Vec<Node<K, V>>,
+    /// Nodes that were pruned, to be used again.
+    free: Vec<usize>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Node<K, V> {
+    /// By the text of the next level; `+` has its own place.
+    children: HashMap<Box<str>, usize>,
+    single_level: Option<usize>,
+    /// Subscriptions that end here, and those that end here with `#`; sorted by key.
+    here: Vec<(K, V)>,
+    below: Vec<(K, V)>,
+}
+
+/// A node still to be visited, and where in the topic its next level starts; `None` after the last.
+type Pending = (usize, Option<usize>);
+
+impl<K: Ord, V> SubscriptionTree<K, V> {
+    pub fn new() -> Self {
+        SubscriptionTree { nodes: vec![Node::new()], free: Vec::new(), len: 0 }
+    }
+
+    /// The number of subscriptions.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What the subscriber had there before is given back.
+    pub fn insert(&mut self, filter: &TopicFilter, key: K, value: V) -> Option<V> {
+        let mut at = ROOT;
+        for level in filter.levels() {
+            if level == "#" {
+                break;
+            }
+            at = self.child_or_new(at, level);
+        }
+        let entries = self.entries_mut(at, filter)?;
+        match entries.binary_search_by(|(present, _)| present.cmp(&key)) {
+            Ok(index) => entries.get_mut(index).map(|(_, present)| std::mem::replace(present, value)),
+            Err(index) => {
+                entries.insert(index, (key, value));
+                self.len += 1;
+                None
+            }
+        }
+    }
+
+    /// What was kept for the subscription, if there was one.
+    pub fn remove(&mut self, filter: &TopicFilter, key: &K) -> Option<V> {
+        let mut path = vec![ROOT];
+        let mut at = ROOT;
+        for level in filter.levels() {
+            if level == "#" {
+                break;
+            }
+            at = self.nodes.get(at)?.child(level)?;
+            path.push(at);
+        }
+        let entries = self.entries_mut(at, filter)?;
+        let index = entries.binary_search_by(|(present, _)| present.cmp(key)).ok()?;
+        let (_, value) = entries.remove(index);
+        if entries.is_empty() {
+            *entries = Vec::new();
+        }
+        self.len -= 1;
+        self.prune(filter, &path);
+        Some(value)
+    }
+
+    pub fn get_mut(&mut self, filter: &TopicFilter, key: &K) -> Option<&mut V> {
+        let mut at = ROOT;
+        for level in filter.levels() {
+            if level == "#" {
+                break;
+            }
+            at = self.nodes.get(at)?.child(level)?;
+        }
+        let entries = self.entries_mut(at, filter)?;
+        let index = entries.binary_search_by(|(present, _)| present.cmp(key)).ok()?;
+        entries.get_mut(index).map(|(_, value)| value)
+    }
+
+    /// Every subscription whose filter matches, in no particular order; a subscriber with several such filters is
+    /// seen several times. `MultiLevel::WithParent` marks those that match because `sport/#` matches `sport`.
+    pub fn for_each_match(&self, topic: &TopicName, mut visit: impl FnMut(&K, &V, MultiLevel)) {
+        let topic = topic.as_str();
+        let mut pending: Vec<Pending> = Vec::new();
+        let mut next: Option<Pending> = Some((ROOT, Some(0)));
+        while let Some((at, start)) = next.take().or_else(|| pending.pop()) {
+            let Some(node) = self.nodes.get(at) else {
+                continue;
+            };
+            let Some(rest) = start.and_then(|start| topic.get(start..)) else {
+                visit_all(&node.here, MultiLevel::BelowParent, &mut visit);
+                visit_all(&node.below, MultiLevel::WithParent, &mut visit);
+                continue;
+            };
+            // [MQTT-4.7.2-1]
+            let wildcards_apply = at != ROOT || !topic.starts_with('$');
+            let (level, after) = match rest.split_once('/') {
+                Some((level, _)) => (level, start.map(|start| start + level.len() + 1)),
+                None => (rest, None),
+            };
+            if wildcards_apply {
+                visit_all(&node.below, MultiLevel::BelowParent, &mut visit);
+                next = node.single_level.map(|child| (child, after));
+            }
+            if let Some(child) = node.children.get(level) {
+                // The stack is touched only where both branches exist.
+                if let Some(branch) = next.replace((*child, after)) {
+                    pending.push(branch);
+                }
+            }
+        }
+    }
+
+    fn entries_mut(&mut self, at: usize, filter: &TopicFilter) -> Option<&mut Vec<(K, V)>> {
+        let ends_in_hash = filter.pattern() == "#" || filter.pattern().ends_with("/#");
+        let node = self.nodes.get_mut(at)?;
+        Some(match ends_in_hash {
+            true => &mut node.below,
+            false => &mut node.here,
+        })
+    }
+
+    fn child_or_new(&mut self, at: usize, level: &str) -> usize {
+        if let Some(child) = self.nodes.get(at).and_then(|node| node.child(level)) {
+            return child;
+        }
+        let child = match self.free.pop() {
+            Some(child) => child,
+            None => {
+                self.nodes.push(Node::new());
+                self.nodes.len() - 1
+            }
+        };
+        if let Some(node) = self.nodes.get_mut(at) {
+            node.link(level, child);
+        }
+        child
+    }
+
+    /// Unlinks the nodes of a path that hold nothing any more, from the end.
+    fn prune(&mut self, filter: &TopicFilter, path: &[usize]) {
+        let levels: Vec<&str> = filter.levels().collect();
+        for (depth, at) in path.iter().enumerate().skip(1).rev() {
+            let is_empty = self.nodes.get(*at).is_some_and(Node::is_empty);
+            let (Some(level), Some(parent)) = (levels.get(depth - 1), path.get(depth - 1)) else {
+                return;
+            };
+            if !is_empty {
+                return;
+            }
+            if let Some(parent) = self.nodes.get_mut(*parent) {
+                parent.unlink(level);
+            }
+            if let Some(node) = self.nodes.get_mut(*at) {
+                *node = Node::new();
+            }
+            self.free.push(*at);
+        }
+    }
+}
+
+fn visit_all<K, V>(entries: &[(K, V)], multi_level: MultiLevel, visit: &mut impl FnMut(&K, &V, MultiLevel)) {
+    for (key, value) in entries {
+        visit(key, value, multi_level);
+    }
+}
+
+impl<K: Ord, V> Default for SubscriptionTree<K, V> {
+    fn default() -> Self {
+        SubscriptionTree::new()
+    }
+}
+
+impl<K, V> Node<K, V> {
+    fn new() -> Self {
+        Node { children: HashMap::new(), single_level: None, here: Vec::new(), below: Vec::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.single_level.is_none() && self.here.is_empty() && self.below.is_empty()
+    }
+
+    fn child(&self, level: &str) -> Option<usize> {
+        match level {
+            "+" => self.single_level,
+            _ => self.children.get(level).copied(),
+        }
+    }
+
+    fn link(&mut self, level: &str, child: usize) {
+        match level {
+            "+" => self.single_level = Some(child),
+            _ => {
+                self.children.insert(level.into(), child);
+            }
+        }
+    }
+
+    fn unlink(&mut self, level: &str) {
+        match level {
+            "+" => self.single_level = None,
+            _ => {
+                self.children.remove(level);
+            }
+        }
+    }
 }

@@ -1,3 +1,0 @@
-pub struct Decoder {}
-pub enum DecodeError {}
-pub fn encode() {}
