@@ -1,1 +1,18 @@
-//! placeholder
+//! The other side of the wire: CAs and device keys, an MQTT client over TLS, an AWS request signer. What `demo`,
+//! tests and benchmarks use to stand where a factory, a device or an operator stands. It knows none of the server's
+//! crates, and reads the clock: it acts, it does not decide.
+
+mod ca;
+mod certificate;
+mod der;
+mod device;
+mod error;
+mod key;
+mod tls;
+
+pub use ca::Ca;
+pub use certificate::{CertificateVersion, Flaw, Window};
+pub use device::{Device, DeviceSpec};
+pub use error::Error;
+pub use key::{Key, KeyAlgorithm};
+pub use tls::{ClientTls, Sni, TlsVersions};
