@@ -12,6 +12,7 @@ mod credentials;
 pub mod epoch_seconds;
 pub mod error;
 pub mod iam;
+mod identity;
 mod invocation;
 pub mod iot;
 pub mod lambda;
@@ -96,6 +97,11 @@ impl Services {
         services.reload_invocations()?;
         services.warm_functions()?;
         Ok(services)
+    }
+
+    /// One account and region for a data directory, settled at its first start: every ARN in it is theirs.
+    pub async fn settle_identity(&self) -> Result<(), Error> {
+        identity::settle(self).await
     }
 
     /// Background work: the outbox and the invocations. Ends when `shutdown` turns true.
