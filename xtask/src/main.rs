@@ -3,11 +3,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod check;
 mod codegen;
 mod models;
+mod run;
+mod tidy;
+mod tools;
 
 const USAGE: &str = "\
 usage: cargo xtask <verb>
+  test                install what the tests need and pass all of them
+  check               format, tidiness and lints, without tests
+  setup               only install what the tests need
   models --from DIR   reduce botocore's service models (DIR is its data directory) to models/
   codegen             make the Rust shapes and tables from models/";
 
@@ -15,6 +22,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
+        ["test"] => check::test(&root()),
+        ["check"] => check::check(&root()),
+        ["setup"] => tools::install(&root()),
         ["models", "--from", data] => models::reduce_all(&root(), &PathBuf::from(data)),
         ["codegen"] => codegen::write(&root()),
         _ => Err(USAGE.to_owned()),
