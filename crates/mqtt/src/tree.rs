@@ -101,7 +101,7 @@ impl<K: Ord, V> SubscriptionTree<K, V> {
 
     /// Every subscription whose filter matches, in no particular order; a subscriber with several such filters is
     /// seen several times. `MultiLevel::WithParent` marks those that match because `sport/#` matches `sport`.
-    pub fn for_each_match(&self, topic: &TopicName, mut visit: impl FnMut(&K, &V, MultiLevel)) {
+    pub fn for_each_match<'a>(&'a self, topic: &TopicName, mut visit: impl FnMut(&'a K, &'a V, MultiLevel)) {
         let topic = topic.as_str();
         let mut pending: Vec<Pending> = Vec::new();
         let mut next: Option<Pending> = Some((ROOT, Some(0)));
@@ -181,7 +181,11 @@ impl<K: Ord, V> SubscriptionTree<K, V> {
     }
 }
 
-fn visit_all<K, V>(entries: &[(K, V)], multi_level: MultiLevel, visit: &mut impl FnMut(&K, &V, MultiLevel)) {
+fn visit_all<'a, K, V>(
+    entries: &'a [(K, V)],
+    multi_level: MultiLevel,
+    visit: &mut impl FnMut(&'a K, &'a V, MultiLevel),
+) {
     for (key, value) in entries {
         visit(key, value, multi_level);
     }

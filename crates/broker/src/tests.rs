@@ -1,0 +1,179 @@
+//! Scenarios of claims, subscriptions and publishes.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use mqtt::topic::MultiLevel;
+use mqtt::{Qos, TopicFilter, TopicName};
+
+use crate::{Broker, Claim, ClaimOptions, InboxLimits, Message};
+
+const QOS0: Qos = Qos::AtMostOnce;
+const QOS1: Qos = Qos::AtLeastOnce;
+
+fn filter(text: &str) -> TopicFilter {
+    TopicFilter::parse(text).expect("a filter")
+}
+
+fn message(topic: &str, payload: &str, qos: Qos) -> Message {
+    Message { topic: TopicName::parse(topic).expect("a topic"), payload: payload.to_owned().into(), qos, retain: false }
+}
+
+/// What is in the inbox, as (payload, QoS).
+fn drain(claim: &Claim) -> Vec<(String, Qos)> {
+    std::iter::from_fn(|| claim.try_next_delivery())
+        .map(|delivery| {
+            let payload = String::from_utf8_lossy(&delivery.message.payload).into_owned();
+            (payload, delivery.qos)
+        })
+        .collect()
+}
+
+fn is_ready(future: impl Future) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    matches!(pin!(future).poll(&mut context), Poll::Ready(_))
+}
+
+fn got(payload: &str, qos: Qos) -> (String, Qos) {
+    (payload.to_owned(), qos)
+}
+
+#[test]
+fn a_message_reaches_its_subscribers_with_the_lower_qos() {
+    let broker = Broker::new();
+    let (low, high, other) = (broker.claim("low"), broker.claim("high"), broker.claim("other"));
+    assert_eq!(low.subscribe(filter("a/+"), QOS0), QOS0);
+    assert_eq!(high.subscribe(filter("a/b"), QOS1), QOS1);
+    other.subscribe(filter("c/#"), QOS1);
+    assert_eq!(broker.publish(message("a/b", "one", QOS1)), 2);
+    assert_eq!(broker.publish(message("a/b", "two", QOS0)), 2);
+    assert_eq!(broker.publish(message("nobody", "three", QOS1)), 0);
+    assert_eq!(drain(&low), [got("one", QOS0), got("two", QOS0)]);
+    assert_eq!(drain(&high), [got("one", QOS1), got("two", QOS0)]);
+    assert_eq!(drain(&other), []);
+}
+
+#[test]
+fn overlapping_subscriptions_deliver_once_with_the_highest_qos() {
+    let broker = Broker::new();
+    let (client, second) = (broker.claim("client"), broker.claim("second"));
+    for (text, qos) in [("a/#", QOS0), ("a/b", QOS1), ("+/b", QOS0)] {
+        client.subscribe(filter(text), qos);
+        second.subscribe(filter(text), QOS0);
+    }
+    assert_eq!(broker.publish(message("a/b", "once", QOS1)), 2);
+    assert_eq!(drain(&client), [got("once", QOS1)]);
+    assert_eq!(drain(&second), [got("once", QOS0)]);
+}
+
+#[test]
+fn a_newer_claim_takes_over_and_the_older_ones_end_does_not_touch_it() {
+    let broker = Broker::new();
+    let older = broker.claim("id");
+    older.subscribe(filter("old"), QOS1);
+    assert!(!is_ready(older.taken_over()));
+    let newer = broker.claim("id");
+    newer.subscribe(filter("new"), QOS1);
+    assert!(older.is_taken_over() && !newer.is_taken_over());
+    assert!(is_ready(older.taken_over()), "told once");
+    assert!(is_ready(older.taken_over()), "and again when asked again");
+    older.subscribe(filter("late"), QOS1);
+    assert_eq!(older.subscription_count(), 0);
+    drop(older);
+    for topic in ["old", "new", "late"] {
+        broker.publish(message(topic, topic, QOS0));
+    }
+    assert_eq!(drain(&newer), [got("new", QOS0)]);
+    assert_eq!(broker.connected(), 1);
+    drop(newer);
+    assert_eq!(broker.publish(message("new", "gone", QOS0)), 0);
+    assert_eq!(broker.connected(), 0);
+}
+
+#[test]
+fn a_waiting_reader_is_woken_and_loses_nothing_when_it_is_cancelled() {
+    let broker = Broker::new();
+    let claim = broker.claim("reader");
+    claim.subscribe(filter("t"), QOS0);
+    {
+        let mut waiting = pin!(claim.next_delivery());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        broker.publish(message("t", "first", QOS0));
+    }
+    assert!(is_ready(claim.next_delivery()));
+    assert!(!is_ready(claim.next_delivery()));
+}
+
+#[test]
+fn overflow_drops_qos_0_first_and_counts() {
+    let broker = Broker::new();
+    let options =
+        ClaimOptions { inbox: InboxLimits { messages_max: 3, bytes_max: 1_000_000 }, ..ClaimOptions::default() };
+    let claim = broker.claim_with("slow", options);
+    claim.subscribe(filter("t"), QOS1);
+    for (payload, qos) in
+        [("0a", QOS0), ("1a", QOS1), ("0b", QOS0), ("0c", QOS0), ("1b", QOS1), ("1c", QOS1), ("1d", QOS1)]
+    {
+        broker.publish(message("t", payload, qos));
+    }
+    // 0c found no room; 0a and 0b gave way; 1d found nothing that could.
+    let kept = [got("1a", QOS1), got("1b", QOS1), got("1c", QOS1)];
+    assert_eq!(drain(&claim), kept);
+    assert_eq!(claim.dropped(), 4);
+    assert_eq!(broker.counters().dropped, 4);
+}
+
+#[test]
+fn an_inbox_is_bounded_by_bytes_but_takes_one_message_of_any_size() {
+    let broker = Broker::new();
+    let options =
+        ClaimOptions { inbox: InboxLimits { messages_max: 100, bytes_max: 1_000 }, ..ClaimOptions::default() };
+    let claim = broker.claim_with("slow", options);
+    claim.subscribe(filter("t"), QOS1);
+    let large = "x".repeat(5_000);
+    for _ in 0..3 {
+        broker.publish(message("t", &large, QOS1));
+    }
+    assert_eq!(drain(&claim).len(), 1);
+    for _ in 0..20 {
+        broker.publish(message("t", &large[..100], QOS1));
+    }
+    assert_eq!(drain(&claim).len(), 5);
+}
+
+#[test]
+fn a_shared_subscription_takes_turns() {
+    let broker = Broker::new();
+    let (one, two) = (broker.claim("one"), broker.claim("two"));
+    for claim in [&one, &two] {
+        claim.subscribe(filter("$share/group/t/#"), QOS1);
+    }
+    for payload in ["a", "b", "c", "d"] {
+        assert_eq!(broker.publish(message("t/x", payload, QOS1)), 1);
+    }
+    assert_eq!((drain(&one).len(), drain(&two).len()), (2, 2));
+    assert!(one.unsubscribe(&filter("$share/group/t/#")));
+    assert!(!one.unsubscribe(&filter("$share/group/t/#")));
+    broker.publish(message("t/x", "e", QOS1));
+    broker.publish(message("t/x", "f", QOS1));
+    assert_eq!((drain(&one).len(), drain(&two).len()), (0, 2));
+    drop(two);
+    assert_eq!(broker.publish(message("t/x", "g", QOS1)), 0);
+}
+
+#[test]
+fn whether_a_multi_level_wildcard_includes_the_parent_is_the_claims_choice() {
+    let broker = Broker::new();
+    let standard = broker.claim("standard");
+    let options = ClaimOptions { multi_level: MultiLevel::BelowParent, ..ClaimOptions::default() };
+    let strict = broker.claim_with("strict", options);
+    for claim in [&standard, &strict] {
+        claim.subscribe(filter("sensor/#"), QOS0);
+    }
+    broker.publish(message("sensor", "parent", QOS0));
+    broker.publish(message("sensor/1", "child", QOS0));
+    assert_eq!(drain(&standard), [got("parent", QOS0), got("child", QOS0)]);
+    assert_eq!(drain(&strict), [got("child", QOS0)]);
+}
