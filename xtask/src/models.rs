@@ -13,7 +13,6 @@ const METADATA: &[&str] = &[
     "endpointPrefix",
     "jsonVersion",
     "protocol",
-    "serviceFullName",
     "serviceId",
     "signingName",
     "targetPrefix",
@@ -21,7 +20,6 @@ const METADATA: &[&str] = &[
 ];
 const SHAPE: &[&str] = &[
     "box",
-    "document",
     "enum",
     "error",
     "exception",
@@ -44,12 +42,11 @@ const SHAPE: &[&str] = &[
     "value",
 ];
 const REFERENCE: &[&str] =
-    &["flattened", "jsonvalue", "location", "locationName", "queryName", "shape", "streaming", "timestampFormat"];
+    &["flattened", "location", "locationName", "queryName", "shape", "streaming", "timestampFormat"];
 
 /// One line of `operations.txt`.
 pub struct Served {
     pub name: String,
-    #[allow(dead_code, reason = "the dispatch will read it")]
     pub pending: bool,
 }
 

@@ -1,9 +1,12 @@
 //! Makes Rust from `models/`: the shapes as serde structs for `services`, the tables and the dispatch for `api`.
 //! The output is checked in; a test fails when it differs from what the models give.
 
+mod dispatch;
 mod model;
 mod names;
+mod patterns;
 mod shapes;
+mod tables;
 
 use std::fs;
 use std::io::Write as _;
@@ -30,15 +33,22 @@ pub fn write(root: &Path) -> Result<(), String> {
 
 /// Every generated file: its path from the root, and its text.
 fn files(root: &Path) -> Result<Vec<(String, String)>, String> {
+    let models = models::operations(root)?
+        .iter()
+        .map(|(service, served)| Model::read(root, service, served))
+        .collect::<Result<Vec<Model>, String>>()?;
     let mut files = Vec::new();
-    for (service, served) in models::operations(root)? {
-        let model = Model::read(root, &service, &served)?;
-        if model.operations.is_empty() {
-            continue;
+    for model in &models {
+        let of_service = |problem: String| format!("{}: {problem}", model.service);
+        if !model.operations.is_empty() {
+            let path = format!("crates/services/src/{}/shapes.rs", names::snake(&model.service));
+            files.push((path, formatted(root, &shapes::render(model).map_err(of_service)?)?));
         }
-        let shapes = shapes::render(&model).map_err(|problem| format!("{service}: {problem}"))?;
-        files.push((format!("crates/services/src/{service}/shapes.rs"), formatted(root, &shapes)?));
+        let path = format!("crates/api/src/generated/{}.rs", names::snake(&model.service));
+        files.push((path, formatted(root, &tables::render(model).map_err(of_service)?)?));
     }
+    files.push(("crates/api/src/generated/dispatch.rs".to_owned(), formatted(root, &dispatch::render(&models)?)?));
+    files.push(("crates/api/src/generated/mod.rs".to_owned(), formatted(root, &dispatch::render_modules(&models))?));
     Ok(files)
 }
 

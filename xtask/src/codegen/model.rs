@@ -11,22 +11,57 @@ use crate::models::Served;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Model {
+    #[serde(skip)]
+    pub service: String,
+    /// Operations whose verb is not written yet.
+    #[serde(skip)]
+    pub pending: BTreeSet<String>,
+    pub metadata: Metadata,
     pub operations: BTreeMap<String, Operation>,
+    /// Name, and method and path.
+    pub other_operations: BTreeMap<String, String>,
     pub shapes: BTreeMap<String, Shape>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    pub protocol: String,
+    #[serde(default)]
+    pub target_prefix: String,
+    #[serde(default)]
+    pub xml_namespace: String,
+}
+
+#[derive(Deserialize)]
 pub struct Operation {
+    pub http: Http,
     pub input: Option<Reference>,
     pub output: Option<Reference>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Http {
+    pub method: String,
+    pub request_uri: String,
+    pub response_code: Option<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Reference {
     pub shape: String,
     pub location: Option<String>,
-    #[serde(rename = "locationName")]
     pub location_name: Option<String>,
+    pub result_wrapper: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Exception {
+    pub code: Option<String>,
+    pub http_status_code: Option<u16>,
 }
 
 #[derive(Deserialize)]
@@ -40,15 +75,32 @@ pub struct Shape {
     pub member: Option<Reference>,
     pub key: Option<Reference>,
     pub value: Option<Reference>,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub pattern: Option<String>,
+    #[serde(default, rename = "enum")]
+    pub values: Vec<String>,
     #[serde(default)]
-    pub document: bool,
+    pub sensitive: bool,
+    #[serde(default)]
+    pub flattened: bool,
+    pub payload: Option<String>,
+    #[serde(default)]
+    pub exception: bool,
+    /// An exception that is the server's fault.
+    #[serde(default)]
+    pub fault: bool,
+    pub error: Option<Exception>,
 }
 
 impl Model {
     pub fn read(root: &Path, service: &str, served: &[Served]) -> Result<Self, String> {
         let path = root.join(format!("models/{service}.json"));
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let model: Self = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut model: Self = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        model.service = service.to_owned();
+        model.pending =
+            served.iter().filter(|operation| operation.pending).map(|operation| operation.name.clone()).collect();
         let listed: BTreeSet<&str> = served.iter().map(|operation| operation.name.as_str()).collect();
         if !model.operations.keys().map(String::as_str).eq(listed.iter().copied()) {
             return Err(format!("models/{service}.json and models/operations.txt differ: run `cargo xtask models`"));

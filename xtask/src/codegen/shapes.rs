@@ -23,7 +23,7 @@ pub fn render(model: &Model) -> Result<String, String> {
     let mut structs = String::new();
     for name in inputs.union(&outputs) {
         let shape = model.shape(name)?;
-        if shape.kind == "structure" && !shape.document {
+        if shape.kind == "structure" {
             if let Some(purpose) = purposes.get(name) {
                 structs.push_str(&format!("/// {purpose}\n"));
             }
@@ -122,7 +122,6 @@ fn rust_type(model: &Model, reference: &Reference, imports: &mut Imports) -> Res
         None => Err("a list or map without its member".to_owned()),
     };
     Ok(match shape.kind.as_str() {
-        "structure" if shape.document => "serde_json::Value".to_owned(),
         "structure" => reference.shape.clone(),
         "list" => format!("Vec<{}>", inner(&shape.member, imports)?),
         "map" => {
