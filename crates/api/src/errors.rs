@@ -91,13 +91,42 @@ const COMMON: &[(&str, u16)] = &[
     ("ValidationException", 400),
 ];
 
+/// Our own faults, by the name that `services::Error::internal` gives them.
+fn is_internal(error: &Error) -> bool {
+    matches!(error.code, "InternalFailureException" | "InternalFailure")
+}
+
+/// What went wrong inside is for the log, under the request's id, and not for the caller.
+pub fn public_message(error: &Error, request_id: &str) -> String {
+    if is_internal(error) {
+        tracing::error!(request_id, error.message, "internal failure");
+        return "An internal failure has occurred. The server's log has the cause under the request's id.".to_owned();
+    }
+    error.message.clone()
+}
+
+/// The models' names for a fault of the service.
+fn internal_code(service: &Service) -> &'static str {
+    match service.name {
+        "iam" => "ServiceFailureException",
+        "lambda" => "ServiceException",
+        "logs" => "ServiceUnavailableException",
+        "sts" => "InternalFailure",
+        _ => "InternalFailureException",
+    }
+}
+
 /// The shape in the service's model, by its name or by the query protocol's code.
 pub fn shape(service: &Service, code: &str) -> Option<&'static ErrorShape> {
     service.errors.iter().find(|shape| shape.name == code || shape.code == code)
 }
 
+fn model_code(service: &Service, error: &Error) -> &'static str {
+    if is_internal(error) { internal_code(service) } else { error.code }
+}
+
 pub fn status(service: &Service, error: &Error) -> u16 {
-    if let Some(shape) = shape(service, error.code) {
+    if let Some(shape) = shape(service, model_code(service, error)) {
         return shape.status;
     }
     // A name that neither the model nor the list has is a mistake of ours, and is answered as one.
@@ -110,11 +139,12 @@ pub fn status(service: &Service, error: &Error) -> u16 {
 
 /// The name as it goes out: the query protocol has codes where the others have the names of exceptions.
 pub fn public_code(service: &Service, error: &Error) -> &'static str {
-    match (shape(service, error.code), service.protocol) {
+    let code = model_code(service, error);
+    match (shape(service, code), service.protocol) {
         (Some(shape), Protocol::Query) => shape.code,
         (Some(shape), _) => shape.name,
-        (None, Protocol::Query) if error.code == "AccessDeniedException" => "AccessDenied",
-        (None, _) => error.code,
+        (None, Protocol::Query) if code == "AccessDeniedException" => "AccessDenied",
+        (None, _) => code,
     }
 }
 
@@ -141,6 +171,9 @@ mod tests {
             ("logs", "UnrecognizedClientException", "UnrecognizedClientException", 400),
             ("logs", "UnknownOperationException", "UnknownOperationException", 400),
             ("lambda", "ResourceConflictException", "ResourceConflictException", 409),
+            ("lambda", "InternalFailureException", "ServiceException", 500),
+            ("iam", "InternalFailureException", "ServiceFailure", 500),
+            ("sts", "InternalFailureException", "InternalFailure", 500),
             ("lambda", "NoSuchName", "NoSuchName", 500),
         ] {
             let service = catalog::service(service).expect("a service of the catalog");

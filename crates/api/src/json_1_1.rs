@@ -24,10 +24,10 @@ pub fn answer(output: &Value) -> Answer {
     Answer::new(200, CONTENT_TYPE, body)
 }
 
-pub fn error(service: &Service, error: &Error) -> Answer {
+pub fn error(service: &Service, error: &Error, request_id: &str) -> Answer {
     let mut body = Object::new();
     body.insert("__type".to_owned(), json!(errors::public_code(service, error)));
-    body.insert("message".to_owned(), json!(error.message));
+    body.insert("message".to_owned(), json!(errors::public_message(error, request_id)));
     for (name, value) in &error.members {
         body.insert((*name).to_owned(), json!(value));
     }
@@ -57,7 +57,8 @@ mod tests {
     #[test]
     fn errors_name_their_type() {
         let logs = catalog::service("logs").expect("a service");
-        let answer = error(logs, &Error::new("ResourceNotFoundException", "The specified log group does not exist."));
+        let answer =
+            error(logs, &Error::new("ResourceNotFoundException", "The specified log group does not exist."), "id-1");
         assert_eq!(answer.status, 400);
         assert_eq!(
             String::from_utf8_lossy(&answer.body),

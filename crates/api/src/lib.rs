@@ -2,8 +2,11 @@
 //! of its operation's input, calls the verb in `services`, and puts the outcome in the protocol's words.
 //! Knows nothing of the store and no rule of the business.
 
+mod authentication;
+mod aws_calls;
 mod catalog;
 mod dispatch;
+mod door;
 mod errors;
 mod form;
 mod generated;
@@ -12,8 +15,62 @@ mod json_1_1;
 mod limits;
 mod message;
 mod model;
+mod own_pages;
 mod query;
 mod rest_json;
 mod route;
+mod server;
 mod validation;
 mod xml;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use services::Services;
+use tokio::sync::Semaphore;
+
+pub use aws_calls::ApiCell;
+pub use server::serve;
+
+/// What the binary knows and the services do not.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The names under which the API answers, beside the loopback names and any IP address.
+    pub host_names: Vec<String>,
+    /// The server's own root CA, for devices to trust.
+    pub root_ca_pem: String,
+    pub version: String,
+}
+
+/// The door. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    services: Services,
+    settings: Settings,
+    keys: authentication::SigningKeys,
+    large_bodies: Semaphore,
+    ready: AtomicBool,
+}
+
+impl Api {
+    pub fn new(services: Services, settings: Settings) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                services,
+                settings,
+                keys: authentication::SigningKeys::default(),
+                large_bodies: Semaphore::new(limits::LARGE_BODIES_MAX),
+                ready: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Everything listens: from now on `/_landfall/health` says so.
+    pub fn set_ready(&self) {
+        self.inner.ready.store(true, Ordering::Release);
+    }
+}

@@ -37,7 +37,7 @@ pub const ECHO_CHARACTERS_MAX: usize = 128;
 /// Violations that one answer lists.
 pub const VIOLATIONS_MAX: usize = 20;
 
-pub const CONNECTIONS_MAX: usize = 512;
+pub const CONNECTIONS_MAX: usize = 256;
 
 /// From the start of a connection, or the end of an answer, to the end of the next head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,3 +47,9 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How long open requests may take to end after shutdown was asked for.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Signing keys kept: one a day, region and service for each caller; a few hundred bytes each.
+pub const SIGNING_KEYS_MAX: usize = 256;
+
+/// Admission records in one answer, each up to some 10 KB with its chain.
+pub const ADMISSION_RECORDS_MAX: usize = 1000;

@@ -138,10 +138,8 @@ pub struct Number {
 }
 
 pub static STRING: Shape = Shape::String(Text { min: None, max: None, pattern: None, values: &[], sensitive: false });
-pub static BLOB: Shape = Shape::Blob(Text { min: None, max: None, pattern: None, values: &[], sensitive: false });
 pub static INTEGER: Shape = Shape::Integer(Number { min: None, max: None });
 pub static LONG: Shape = Shape::Long(Number { min: None, max: None });
-pub static DOUBLE: Shape = Shape::Double(Number { min: None, max: None });
 pub static BOOLEAN: Shape = Shape::Boolean;
 pub static TIMESTAMP: Shape = Shape::Timestamp;
 

@@ -130,7 +130,7 @@ pub fn error(service: &Service, error: &Error, request_id: &str) -> Answer {
          <RequestId>{}</RequestId></ErrorResponse>",
         if status < 500 { "Sender" } else { "Receiver" },
         xml::escaped(errors::public_code(service, error)),
-        xml::escaped(&error.message),
+        xml::escaped(&errors::public_message(error, request_id)),
         xml::escaped(request_id),
     );
     Answer::new(status, CONTENT_TYPE, body)

@@ -136,15 +136,15 @@ fn text(value: &Value) -> String {
     }
 }
 
-pub fn error(service: &Service, error: &Error) -> Answer {
+pub fn error(service: &Service, error: &Error, request_id: &str) -> Answer {
     let status = errors::status(service, error);
-    let shape = errors::shape(service, error.code);
+    let shape = errors::shape(service, errors::public_code(service, error));
     let mut body = Object::new();
     if shape.is_some_and(|shape| shape.has_type) {
         body.insert("Type".to_owned(), json!(if status < 500 { "User" } else { "Service" }));
     }
     let message_member = shape.map_or("message", |shape| shape.message_member);
-    body.insert(message_member.to_owned(), json!(error.message));
+    body.insert(message_member.to_owned(), json!(errors::public_message(error, request_id)));
     for (name, value) in &error.members {
         body.insert((*name).to_owned(), json!(value));
     }
@@ -271,7 +271,7 @@ mod tests {
             ("lambda", Error::new("AccessDeniedException", "no"), 403, r#"{"message":"no"}"#),
         ] {
             let service = catalog::service(service).expect("a service");
-            let answer = error(service, &wrong);
+            let answer = error(service, &wrong, "id-1");
             assert_eq!((answer.status, String::from_utf8_lossy(&answer.body).as_ref()), (status, body));
             assert_eq!(answer.headers, [("x-amzn-errortype".to_owned(), wrong.code.to_owned())]);
         }

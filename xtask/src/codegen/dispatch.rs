@@ -41,7 +41,7 @@ pub fn render(models: &[Model]) -> Result<String, String> {
 pub fn render_modules(models: &[Model]) -> String {
     let mut text = String::from("use crate::model::Service;\n\npub mod dispatch;\n");
     for model in models {
-        text.push_str(&format!("mod {};\n", snake(&model.service)));
+        text.push_str(&format!("pub mod {};\n", snake(&model.service)));
     }
     text.push_str("\npub static SERVICES: &[&Service] = &[\n");
     for model in models {

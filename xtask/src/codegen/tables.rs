@@ -21,9 +21,7 @@ pub fn render(model: &Model) -> Result<String, String> {
 
 fn imports(text: &str) -> String {
     let used: Vec<&str> = [
-        "BLOB",
         "BOOLEAN",
-        "DOUBLE",
         "ErrorShape",
         "INTEGER",
         "LONG",
@@ -145,19 +143,7 @@ fn static_names(model: &Model) -> Result<BTreeMap<String, String>, String> {
 
 /// A name that a shape must not take: the generated file has it already.
 fn plain_name(name: &str) -> Option<()> {
-    let taken = [
-        "BLOB",
-        "BOOLEAN",
-        "DOUBLE",
-        "ERRORS",
-        "INTEGER",
-        "LONG",
-        "OPERATIONS",
-        "OTHERS",
-        "SERVICE",
-        "STRING",
-        "TIMESTAMP",
-    ];
+    let taken = ["BOOLEAN", "ERRORS", "INTEGER", "LONG", "OPERATIONS", "OTHERS", "SERVICE", "STRING", "TIMESTAMP"];
     taken.contains(&name).then_some(())
 }
 
@@ -174,8 +160,6 @@ fn scalar(shape: &Shape) -> Option<&'static str> {
         "string" => Some("STRING"),
         "integer" => Some("INTEGER"),
         "long" => Some("LONG"),
-        "float" | "double" => Some("DOUBLE"),
-        "blob" => Some("BLOB"),
         _ => None,
     }
 }

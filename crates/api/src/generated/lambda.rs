@@ -687,7 +687,7 @@ static ARN: Shape = Shape::String(Text {
     sensitive: false,
 });
 
-static BLOB_2: Shape = Shape::Blob(Text { min: None, max: None, pattern: None, values: &[], sensitive: true });
+static BLOB: Shape = Shape::Blob(Text { min: None, max: None, pattern: None, values: &[], sensitive: true });
 
 static CAPACITY_PROVIDER_ARN: Shape = Shape::String(Text {
     min: Some(1),
@@ -887,7 +887,7 @@ static FUNCTION_CODE: Shape = Shape::Structure(Structure {
         Member { name: "S3Key", required: false, location: Location::Body, shape: &S3_KEY },
         Member { name: "S3ObjectVersion", required: false, location: Location::Body, shape: &S3_OBJECT_VERSION },
         Member { name: "SourceKMSKeyArn", required: false, location: Location::Body, shape: &KMS_KEY_ARN },
-        Member { name: "ZipFile", required: false, location: Location::Body, shape: &BLOB_2 },
+        Member { name: "ZipFile", required: false, location: Location::Body, shape: &BLOB },
     ],
 });
 
@@ -1067,7 +1067,7 @@ static INVOCATION_REQUEST: Shape = Shape::Structure(Structure {
             shape: &INVOCATION_TYPE,
         },
         Member { name: "LogType", required: false, location: Location::Header("x-amz-log-type"), shape: &LOG_TYPE },
-        Member { name: "Payload", required: false, location: Location::Payload, shape: &BLOB_2 },
+        Member { name: "Payload", required: false, location: Location::Payload, shape: &BLOB },
         Member {
             name: "Qualifier",
             required: false,
@@ -1099,7 +1099,7 @@ static INVOCATION_RESPONSE: Shape = Shape::Structure(Structure {
             shape: &STRING,
         },
         Member { name: "LogResult", required: false, location: Location::Header("x-amz-log-result"), shape: &STRING },
-        Member { name: "Payload", required: false, location: Location::Payload, shape: &BLOB_2 },
+        Member { name: "Payload", required: false, location: Location::Payload, shape: &BLOB },
         Member { name: "StatusCode", required: false, location: Location::StatusCode, shape: &INTEGER },
     ],
 });
@@ -1457,7 +1457,7 @@ static UPDATE_FUNCTION_CODE_REQUEST: Shape = Shape::Structure(Structure {
         Member { name: "S3Key", required: false, location: Location::Body, shape: &S3_KEY },
         Member { name: "S3ObjectVersion", required: false, location: Location::Body, shape: &S3_OBJECT_VERSION },
         Member { name: "SourceKMSKeyArn", required: false, location: Location::Body, shape: &KMS_KEY_ARN },
-        Member { name: "ZipFile", required: false, location: Location::Body, shape: &BLOB_2 },
+        Member { name: "ZipFile", required: false, location: Location::Body, shape: &BLOB },
     ],
 });
 

@@ -3,12 +3,12 @@
 use crate::model::Service;
 
 pub mod dispatch;
-mod iam;
-mod iot;
-mod iot_data;
-mod lambda;
-mod logs;
-mod sts;
+pub mod iam;
+pub mod iot;
+pub mod iot_data;
+pub mod lambda;
+pub mod logs;
+pub mod sts;
 
 pub static SERVICES: &[&Service] =
     &[&iot::SERVICE, &lambda::SERVICE, &iam::SERVICE, &sts::SERVICE, &logs::SERVICE, &iot_data::SERVICE];

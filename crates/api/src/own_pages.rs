@@ -1,0 +1,138 @@
+//! `/_landfall/...`: what AWS has no operation for. Health and the root CA are for anybody who can reach the port;
+//! admission records are for the account's root.
+
+use bytes::Bytes;
+use domain::CertificateId;
+use serde_json::json;
+use services::Caller;
+use services::admission::AdmissionFilter;
+
+use std::sync::atomic::Ordering;
+
+use crate::authentication::{self, IsGlobal};
+use crate::errors::Fault;
+use crate::limits::ADMISSION_RECORDS_MAX;
+use crate::message::{Answer, Head};
+use crate::{Api, form};
+
+const PREFIX: &str = "/_landfall/";
+const JSON: &str = "application/json";
+
+/// Records in an answer when the request does not say.
+const LAST_DEFAULT: usize = 20;
+
+/// Whether the path is one of ours.
+pub(crate) fn is_own(path: &str) -> bool {
+    path.starts_with(PREFIX)
+}
+
+impl Api {
+    /// Our own pages take no body.
+    pub(crate) fn own_page(&self, head: &Head) -> Answer {
+        match (head.method.as_str(), head.path.strip_prefix(PREFIX).unwrap_or_default()) {
+            ("GET", "health") => self.health(),
+            ("GET", "root-ca.pem") => {
+                Answer::new(200, "application/x-pem-file", self.inner.settings.root_ca_pem.clone())
+            }
+            ("GET", "admission-records") => match self.root_only(head) {
+                Ok(()) => self.admission_records(head),
+                Err(answer) => *answer,
+            },
+            ("GET", _) => plain(404, "Landfall has no such page."),
+            _ => plain(405, "Landfall's own pages answer GET."),
+        }
+    }
+
+    fn health(&self) -> Answer {
+        let ready = self.inner.ready.load(Ordering::Acquire);
+        let body = json!({"status": if ready { "ok" } else { "starting" }, "version": self.inner.settings.version});
+        Answer::new(if ready { 200 } else { 503 }, JSON, body.to_string())
+    }
+
+    fn root_only(&self, head: &Head) -> Result<(), Box<Answer>> {
+        let services = &self.inner.services;
+        let refuse = |fault| Box::new(unauthenticated(&fault));
+        let claim = authentication::claim(head).map_err(refuse)?;
+        let credential = services.credentials(&claim.access_key_id);
+        let region = &services.config().region;
+        authentication::check_scope(&claim, credential.as_ref(), region, IsGlobal::No).map_err(refuse)?;
+        if claim.service != "landfall" {
+            return Err(Box::new(plain(403, "Credential should be scoped to correct service: 'landfall'.")));
+        }
+        let credential = credential.ok_or_else(|| refuse(Fault::UnknownKey))?;
+        self.inner.keys.verify(head, &Bytes::new(), &claim, &credential, services.now()).map_err(refuse)?;
+        match credential.caller {
+            Caller::Root { .. } => Ok(()),
+            Caller::Role(_) => Err(Box::new(plain(403, "Only the account's root may read admission records."))),
+        }
+    }
+
+    /// `?last=&certificateId=&clientId=&source=`, newest first.
+    fn admission_records(&self, head: &Head) -> Answer {
+        match asked(&head.query) {
+            Ok((filter, last)) => {
+                let records = self.inner.services.admission_records(&filter, last);
+                Answer::new(200, JSON, json!({ "admissionRecords": records }).to_string())
+            }
+            Err(sentence) => plain(400, sentence),
+        }
+    }
+}
+
+fn asked(query: &str) -> Result<(AdmissionFilter, usize), &'static str> {
+    let pairs = form::pairs(query).ok_or("The query string does not decode.")?;
+    let mut filter = AdmissionFilter::default();
+    let mut last = LAST_DEFAULT;
+    for (name, value) in pairs {
+        match name.as_str() {
+            "last" => {
+                let number = value.parse::<usize>().ok().filter(|number| (1..=ADMISSION_RECORDS_MAX).contains(number));
+                last = number.ok_or("`last` is a number from 1 to 1000.")?;
+            }
+            "certificateId" => {
+                let id = value.parse::<CertificateId>();
+                filter.certificate_id = Some(id.map_err(|_| "`certificateId` is 64 hexadecimal digits.")?);
+            }
+            "clientId" => filter.client_id = Some(value),
+            "source" => filter.source = Some(value),
+            // A presigned request's own parameters, and whatever a later version knows.
+            _ => {}
+        }
+    }
+    Ok((filter, last))
+}
+
+fn unauthenticated(fault: &Fault) -> Answer {
+    match fault {
+        Fault::MissingToken => plain(403, "Sign the request for the service `landfall`, with the root credentials."),
+        Fault::IncompleteSignature(text) | Fault::BadSignature(text) => plain(403, text),
+        _ => plain(403, "The security token included in the request is invalid."),
+    }
+}
+
+fn plain(status: u16, sentence: &str) -> Answer {
+    Answer::new(status, JSON, json!({ "message": sentence }).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asked;
+
+    #[test]
+    fn questions() {
+        let id = "ab".repeat(32);
+        for (query, expected) in [
+            ("", Ok(20)),
+            ("last=5&clientId=a%20b&source=127.0.0.1", Ok(5)),
+            (&format!("certificateId={id}"), Ok(20)),
+            ("certificateId=xyz", Err("`certificateId` is 64 hexadecimal digits.")),
+            ("last=0", Err("`last` is a number from 1 to 1000.")),
+            ("last=1001", Err("`last` is a number from 1 to 1000.")),
+            ("clientId=%ff", Err("The query string does not decode.")),
+        ] {
+            assert_eq!(asked(query).map(|(_, last)| last), expected, "{query}");
+        }
+        let (filter, _) = asked("clientId=a%20b").expect("a good question");
+        assert_eq!(filter.client_id.as_deref(), Some("a b"));
+    }
+}

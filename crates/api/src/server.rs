@@ -1,0 +1,223 @@
+//! HTTP/1.1 on a listener: connections and times bounded, the Host header checked, an orderly end.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::limits::{
+    BODY_BYTES_MAX, BODY_TIMEOUT, CONNECTIONS_MAX, DRAIN_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX,
+    URI_BYTES_MAX,
+};
+use crate::message::{Answer, Head};
+use crate::{Api, own_pages};
+
+/// A pause after a failed accept: out of file descriptors, trying again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Answers on `listener` until `shutdown` turns true, then lets open requests end.
+pub async fn serve(listener: TcpListener, api: Api, mut shutdown: watch::Receiver<bool>) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = ended(&mut shutdown) => break,
+            accepted = listener.accept() => accepted,
+        };
+        // Those that have ended are taken away as new ones come.
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, source)) => match Arc::clone(&permits).try_acquire_owned() {
+                Ok(permit) => {
+                    let (api, shutdown) = (api.clone(), shutdown.clone());
+                    connections.spawn(async move {
+                        let _permit = permit;
+                        connection(stream, api, shutdown).await;
+                    });
+                }
+                Err(_) => tracing::warn!(%source, "refused: {CONNECTIONS_MAX} API connections are open"),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "the API port could not accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_TIMEOUT, all_ended).await.is_err() {
+        tracing::warn!("API requests were still open at the end of the drain");
+    }
+}
+
+/// One connection to its end; after `shutdown` it ends with the request that it has.
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    api: Api,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let service = service_fn(move |request| {
+        let api = api.clone();
+        async move { Ok::<_, Infallible>(respond(&api, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = ended(&mut shutdown) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "an API connection ended early");
+    }
+}
+
+/// Shutdown was asked for, or nobody is left to ask.
+async fn ended(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|ending| *ending).await;
+}
+
+async fn respond(api: &Api, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let request_id = services::uuid();
+    let (parts, body) = request.into_parts();
+    let answer = match head(&parts) {
+        Ok(head) => {
+            let answer = answer(api, &head, body, &request_id).await;
+            tracing::debug!(method = head.method, path = head.path, status = answer.status, request_id, "answered");
+            answer
+        }
+        Err((head, sentence)) => Api::malformed(&head, sentence, &request_id),
+    };
+    response(answer, &request_id)
+}
+
+async fn answer(api: &Api, head: &Head, body: Incoming, request_id: &str) -> Answer {
+    if !is_host_allowed(head, &api.inner.settings.host_names) {
+        let sentence = "The Host header names another server. Add the name to --endpoint-name.";
+        return Answer::new(421, "application/json", serde_json::json!({ "message": sentence }).to_string());
+    }
+    if own_pages::is_own(&head.path) {
+        return api.own_page(head);
+    }
+    let opened = match api.open(head, request_id) {
+        Ok(opened) => opened,
+        Err(answer) => return *answer,
+    };
+    let limit = opened.body_bytes_max();
+    let hint = body.size_hint();
+    if hint.lower() > limit as u64 {
+        return opened.too_large(request_id);
+    }
+    // Held to the end of the answer: so long does the memory last.
+    let _large = match hint.upper() {
+        Some(upper) if upper <= BODY_BYTES_MAX as u64 => None,
+        _ if limit <= BODY_BYTES_MAX => None,
+        _ => api.inner.large_bodies.acquire().await.ok(),
+    };
+    let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return opened.too_large(request_id),
+        Ok(Err(_)) | Err(_) => return opened.unreadable(request_id),
+    };
+    api.finish(opened, head, body, request_id).await
+}
+
+/// The head as the door takes it. The sentence says what it cannot take; the head is then as far as it was read.
+fn head(parts: &hyper::http::request::Parts) -> Result<Head, (Head, &'static str)> {
+    let mut head = Head {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: Vec::with_capacity(parts.headers.len()),
+    };
+    if head.path.len() + head.query.len() > URI_BYTES_MAX {
+        return Err((head, "The request's URI is too long."));
+    }
+    for (name, value) in &parts.headers {
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(value) => head.headers.push((name.as_str().to_owned(), value.to_owned())),
+            Err(_) => return Err((head, "A header's value is not UTF-8.")),
+        }
+    }
+    Ok(head)
+}
+
+/// A page in a browser can send requests here under a name that its own DNS server points at this machine. It cannot
+/// under an address, and not under names that are not its own.
+fn is_host_allowed(head: &Head, names: &[String]) -> bool {
+    let Some(host) = head.header("host") else { return false };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let local =
+        |name: &str| name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost");
+    bare.parse::<IpAddr>().is_ok() || local(bare) || names.iter().any(|known| known.eq_ignore_ascii_case(bare))
+}
+
+fn response(answer: Answer, request_id: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let own = [("content-type", answer.content_type), ("x-amzn-requestid", request_id)];
+    let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(own);
+    for (name, value) in headers {
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            (Ok(name), Ok(value)) => {
+                response.headers_mut().insert(name, value);
+            }
+            _ => tracing::error!(name, "an answer's header cannot be sent"),
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_host_allowed;
+    use crate::message::Head;
+
+    #[test]
+    fn hosts() {
+        let names = ["iot.example.com".to_owned()];
+        for (host, allowed) in [
+            (Some("localhost:4566"), true),
+            (Some("LOCALHOST"), true),
+            (Some("iot.localhost:1"), true),
+            (Some("127.0.0.1:4566"), true),
+            (Some("[::1]:4566"), true),
+            (Some("iot.example.com:4566"), true),
+            (Some("IoT.Example.com"), true),
+            (Some("evil.example.com:4566"), false),
+            (Some("127.0.0.1.evil.example"), false),
+            (Some("localhost:evil"), false),
+            (Some(""), false),
+            (None, false),
+        ] {
+            let headers = host.map(|host| ("host".to_owned(), host.to_owned())).into_iter().collect();
+            let head = Head { method: "GET".into(), path: "/".into(), query: String::new(), headers };
+            assert_eq!(is_host_allowed(&head, &names), allowed, "{host:?}");
+        }
+    }
+}
