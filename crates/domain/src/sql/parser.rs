@@ -91,8 +91,8 @@ impl<'s> Parser<'s> {
         }
     }
 
-    /// `value` is the name of a member in `SELECT value FROM`, `value.x`, `value[0]` and `value * 2`, and the keyword
-    /// where an expression begins after it.
+    /// `value` is the name of a member in `SELECT value FROM`, `value.x`, `value[0]`, `value * 2` and `value - 2`, and
+    /// the keyword where an expression begins after it, `VALUE -2` included.
     fn value_is_keyword(&self) -> Result<bool, SqlError> {
         let mut ahead = self.lexer;
         ahead.next()?;
@@ -103,6 +103,7 @@ impl<'s> Parser<'s> {
             }
             Token::Text(_) | Token::Integer(_) | Token::Decimal(_) | Token::Symbol("(" | "{") => true,
             Token::Symbol("[") => !touches_bracket,
+            Token::Symbol("-") => !ahead.touches(' '),
             Token::Symbol("*") => {
                 let after = ahead.next()?.0;
                 after == Token::End || after.is_word("FROM") || after.is_word("WHERE")
@@ -125,7 +126,7 @@ impl<'s> Parser<'s> {
         let mut path = Vec::new();
         loop {
             match self.next()? {
-                (Token::Word(word), _) => path.push(word.to_owned()),
+                (Token::Word(word), _) if !is_reserved(word) || !path.is_empty() => path.push(word.to_owned()),
                 (Token::Text(text), _) => path.push(text.into_owned()),
                 (token, offset) => {
                     return Err(self.error(offset, format!("expected a name after AS, found {token}")));
