@@ -40,6 +40,12 @@ impl Device {
         Self { der, key }
     }
 
+    /// From files.
+    pub fn from_pem(certificate: &str, key: &str) -> Result<Self, Error> {
+        let der = Certificate::from_pem(certificate)?.der().to_vec();
+        Ok(Self { der, key: Key::from_pem(key)? })
+    }
+
     /// Signed by its own key: no CA stands behind it.
     pub fn self_signed(spec: &DeviceSpec) -> Result<Self, Error> {
         let key = Key::generate(spec.algorithm)?;

@@ -3,15 +3,23 @@
 //! It owns sockets, deadlines and bounds. What may come in, publish or hear is decided by `services`; who hears what by
 //! `broker`; what a packet means by `mqtt`. It knows no store and no AWS JSON.
 
+mod aws_profile;
 mod closing;
+mod connection;
+mod gateway;
 mod limits;
+mod listener;
 mod peer;
+mod places;
 mod server_identity;
+mod socket;
 mod tls;
 mod verifier;
 
 pub use closing::{close_socket, close_tls};
+pub use gateway::Gateway;
 pub use limits::Limits;
+pub use listener::serve;
 pub use peer::Peer;
 pub use server_identity::{ServerIdentity, ServerKey, ServerKeyError};
 pub use tls::{Accepted, HandshakeEnded, TlsDoor};

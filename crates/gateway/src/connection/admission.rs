@@ -1,0 +1,61 @@
+//! The CONNECT packet: AWS's own conditions, then admission and `iot:Connect`.
+
+use domain::Arn;
+use domain::admission::Refusal;
+use domain::iot_policy::ConnectionFacts;
+use domain::x509::Certificate;
+use mqtt::Session;
+use mqtt::packet::{Connect, ReasonCode};
+use services::connection::Connecting;
+
+use super::end::End;
+use super::rights::Rights;
+use crate::aws_profile;
+use crate::gateway::Gateway;
+use crate::peer::Peer;
+
+/// On `Err` the connection closes without a CONNACK, as AWS closes it, unless the standard demands one.
+pub(super) async fn admit(
+    gateway: &Gateway,
+    session: &mut Session,
+    peer: &Peer,
+    certificate: Certificate,
+    connect: &Connect,
+) -> Result<Rights, End> {
+    if let Err(why) = aws_profile::check_client_id(&connect.client_id) {
+        session.refuse_connect(ReasonCode::ClientIdentifierNotValid);
+        return Err(End::refused(Refusal::ClientIdRefused(why)));
+    }
+    let will_topic = connect.will.as_ref().map(|will| will.topic.as_str().to_owned());
+    if let Some(Err(why)) = will_topic.as_deref().map(aws_profile::check_publish_topic) {
+        return Err(End::refused(Refusal::MalformedConnect(format!("the will cannot be published: {why}"))));
+    }
+    let facts = facts(gateway, peer, certificate, connect);
+    let connecting = Connecting { facts, will_topic };
+    let admitted = gateway.services().connect(&connecting).await.map_err(End::Refused)?;
+    Ok(Rights::new(gateway.services().clone(), connecting.facts, admitted))
+}
+
+/// A session that asks to be persistent is accepted, and is not resumed: the CONNACK says so each time.
+fn facts(gateway: &Gateway, peer: &Peer, certificate: Certificate, connect: &Connect) -> ConnectionFacts {
+    let config = gateway.services().config();
+    let mut connect_attributes = Vec::new();
+    if !connect.clean {
+        connect_attributes.push("PersistentConnect");
+    }
+    if connect.will.is_some() {
+        connect_attributes.push("LastWill");
+    }
+    let last_will_topic_arn = connect.will.as_ref().map(|will| {
+        let resource = format!("topic/{}", will.topic.as_str());
+        Arn::new("iot", &config.region, &config.account, &resource).to_string()
+    });
+    ConnectionFacts {
+        client_id: connect.client_id.clone(),
+        certificate_id: certificate.id(),
+        certificate: certificate.into(),
+        source_ip: Some(peer.source.ip().to_canonical()),
+        connect_attributes,
+        last_will_topic_arn,
+    }
+}

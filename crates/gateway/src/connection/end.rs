@@ -1,0 +1,46 @@
+//! Why a connection ended, in admission's words.
+
+use domain::admission::Refusal;
+use mqtt::Closed;
+use mqtt::session::ConnectFault;
+use services::admission::Refused;
+
+use crate::socket::Turn;
+
+#[derive(Debug)]
+pub(super) enum End {
+    /// DISCONNECT: the way it should be. No record.
+    ByClient,
+    /// The peer went without a word. No record either: nobody refused anything.
+    Lost(String),
+    Refused(Refused),
+}
+
+impl End {
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        Self::Refused(Refused { refusal, ca: None, status: None })
+    }
+
+    pub(super) fn of_closed(closed: Closed) -> Self {
+        let refusal = match closed {
+            Closed::ByClient { .. } => return Self::ByClient,
+            Closed::ConnectionLost => return Self::Lost(closed.to_string()),
+            Closed::ConnectTimeout => Refusal::ConnectTimeout,
+            Closed::KeepAliveTimeout => Refusal::KeepAliveTimeout,
+            Closed::RefusedConnect(fault @ (ConnectFault::ClientIdEmpty | ConnectFault::ClientIdTooLong { .. })) => {
+                Refusal::ClientIdRefused(fault.to_string())
+            }
+            Closed::MalformedConnect(_) | Closed::RefusedConnect(_) => Refusal::MalformedConnect(closed.to_string()),
+            Closed::Malformed(_) | Closed::ProtocolError(_) => Refusal::ProtocolError(closed.to_string()),
+        };
+        Self::refused(refusal)
+    }
+
+    /// A turn that goes on is no end.
+    pub(super) fn of_turn(turn: Turn) -> Result<(), Self> {
+        match turn {
+            Turn::Moved => Ok(()),
+            Turn::Eof => Err(Self::of_closed(Closed::ConnectionLost)),
+        }
+    }
+}

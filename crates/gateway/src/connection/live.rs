@@ -1,0 +1,261 @@
+//! The loop of a connected device over its five inputs: socket, inbox, standing, timer, shutdown.
+//!
+//! One turn of the socket may bring many packets, and one wake-up of the inbox many messages; what they cause is
+//! written in one go. A device that does not read what it is sent gets no more deliveries, then is not read either;
+//! its inbox in the broker is bounded, so nobody waits for it.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+
+use broker::{Claim, Delivery, Message, Qos as BrokerQos};
+use domain::admission::Refusal;
+use mqtt::codec::Outgoing;
+use mqtt::packet::{Properties, Publish, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
+use mqtt::{Action, Qos, TopicFilter};
+use services::messages::Origin;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Line;
+use super::end::End;
+use super::rights::Rights;
+use crate::aws_profile::{self, SUBSCRIPTIONS_PER_CONNECTION_MAX};
+use crate::gateway::Gateway;
+use crate::socket::Reading;
+
+/// Unsent bytes at which no more messages are taken from the inbox.
+const OUT_PAUSES_DELIVERY_BYTES: usize = 64 * 1024;
+/// Unsent bytes at which nothing more is read: a client that only asks and never listens fills no memory.
+const OUT_PAUSES_READING_BYTES: usize = 256 * 1024;
+/// Messages taken from the inbox before the socket gets its turn.
+const DELIVERIES_PER_TURN_MAX: usize = 256;
+
+pub(super) struct Live<'a> {
+    line: &'a mut Line,
+    rights: Rights,
+    claim: Claim,
+    timer: Pin<Box<Sleep>>,
+    /// What is subscribed to now; bounded by the profile.
+    filters: HashSet<TopicFilter>,
+    origin: Origin,
+    properties: Properties,
+}
+
+/// What woke the loop.
+enum Woken {
+    Standing,
+    Delivery(Delivery),
+    Timer,
+    Socket,
+}
+
+impl<'a> Live<'a> {
+    /// Claims the client id: an older connection that has it ends.
+    pub(super) fn new(gateway: &Gateway, line: &'a mut Line, rights: Rights) -> Self {
+        let claim = gateway.broker().claim(rights.client_id());
+        let origin = Origin {
+            client_id: Some(rights.client_id().to_owned()),
+            principal: Some(rights.facts().certificate_id.to_string()),
+        };
+        // Runs out at once, and is set by the handler.
+        let timer = Box::pin(sleep_until(Instant::now()));
+        Self { line, rights, claim, timer, filters: HashSet::new(), origin, properties: Properties::new() }
+    }
+
+    pub(super) async fn run(&mut self, shutdown: &mut watch::Receiver<bool>) -> End {
+        loop {
+            if let Err(end) = self.turn(shutdown).await {
+                return end;
+            }
+        }
+    }
+
+    async fn turn(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<(), End> {
+        self.handle_input().await?;
+        // Here and not only where the inbox wakes the loop: a device that sends without a pause is to hear as well.
+        self.deliver_waiting();
+        match self.wait(shutdown).await? {
+            Woken::Standing => self.rights.renew().map_err(End::refused),
+            Woken::Delivery(delivery) => {
+                self.deliver(&delivery);
+                Ok(())
+            }
+            Woken::Timer => self.handle_timer(),
+            Woken::Socket => Ok(()),
+        }
+    }
+
+    /// MQTT 3.1.1 section 3.1.2.5: published unless the client said goodbye.
+    pub(super) async fn publish_will(&self, end: &End, will: Option<Will>) {
+        let (Some(will), false) = (will, matches!(end, End::ByClient)) else { return };
+        let message =
+            Message { topic: will.topic, payload: will.payload, qos: broker_qos(will.qos), retain: will.retain };
+        if let Err(error) = self.rights.services().accept(message, self.origin.clone()).await {
+            tracing::warn!(client_id = self.rights.client_id(), error = error.message, "a will could not be published");
+        }
+    }
+
+    async fn handle_input(&mut self) -> Result<(), End> {
+        while let Some(action) = self.line.session.poll_action(&mut self.line.input, self.line.uptime.now_ms()) {
+            match action {
+                Action::Publish { publish, token } => {
+                    self.publish(publish).await?;
+                    self.line.session.publish_accepted(token);
+                }
+                Action::Subscribe(subscribe) => self.subscribe(subscribe),
+                Action::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
+                Action::Closed(closed) => return Err(End::of_closed(closed)),
+                Action::Connect(_) => {
+                    return Err(End::refused(Refusal::Internal("the session let a second CONNECT pass".to_owned())));
+                }
+            }
+        }
+        if self.line.input.is_empty() {
+            // An idle connection keeps no buffer.
+            self.line.input = bytes::BytesMut::new();
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<Woken, End> {
+        let delivering = self.may_deliver();
+        let Line { socket, session, input, .. } = &mut *self.line;
+        let unsent = session.out().len();
+        let reading = if unsent < OUT_PAUSES_READING_BYTES && !session.is_waiting_for_answers() {
+            Reading::On
+        } else {
+            Reading::Paused
+        };
+        tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|down| *down) => Err(End::refused(Refusal::ServerShutdown)),
+            _ = self.claim.taken_over.wait_for(|taken| *taken) => Err(End::refused(Refusal::TakenOver)),
+            () = self.rights.changed() => Ok(Woken::Standing),
+            () = self.timer.as_mut() => Ok(Woken::Timer),
+            turn = socket.turn(input, session.out(), reading) => match turn {
+                Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
+                Err(error) => Err(End::Lost(error.to_string())),
+            },
+            Some(delivery) = self.claim.inbox.recv(), if delivering => Ok(Woken::Delivery(delivery)),
+        }
+    }
+
+    /// The deadline moves with every packet; the timer is set anew only when it has run out.
+    fn handle_timer(&mut self) -> Result<(), End> {
+        let Line { session, uptime, .. } = &mut *self.line;
+        if let Some(Action::Closed(closed)) = session.handle_timer(uptime.now_ms()) {
+            return Err(End::of_closed(closed));
+        }
+        let deadline = session.next_deadline_ms().map_or_else(|| uptime.far_away(), |ms| uptime.at(ms));
+        self.timer.as_mut().reset(deadline);
+        Ok(())
+    }
+
+    /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so.
+    async fn publish(&mut self, publish: Publish) -> Result<(), End> {
+        aws_profile::check_publish_topic(publish.topic.as_str())
+            .map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
+        self.rights.may_publish(&publish.topic).map_err(End::refused)?;
+        if publish.retain {
+            self.rights.may_retain(&publish.topic).map_err(End::refused)?;
+        }
+        let message = Message {
+            topic: publish.topic,
+            payload: publish.payload,
+            qos: broker_qos(publish.qos),
+            retain: publish.retain,
+        };
+        let accepted = self.rights.services().accept(message, self.origin.clone()).await;
+        accepted.map_err(|error| End::refused(Refusal::Internal(error.message)))
+    }
+
+    fn subscribe(&mut self, subscribe: Subscribe) {
+        let codes = subscribe.subscriptions.into_iter().map(|asked| self.subscribe_to(asked)).collect();
+        self.line.session.subscribe_answered(subscribe.packet_id, codes);
+    }
+
+    /// A filter that is not allowed is refused by itself; the connection stays.
+    fn subscribe_to(&mut self, asked: Subscription) -> ReasonCode {
+        let filter = asked.filter;
+        if let Err(why) = aws_profile::check_filter(filter.as_str()) {
+            tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
+            return ReasonCode::TopicFilterInvalid;
+        }
+        if !self.filters.contains(&filter) && self.filters.len() >= SUBSCRIPTIONS_PER_CONNECTION_MAX {
+            let why = format!("a connection has at most {SUBSCRIPTIONS_PER_CONNECTION_MAX} subscriptions");
+            tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
+            return ReasonCode::QuotaExceeded;
+        }
+        if let Err(refusal) = self.rights.may_subscribe(filter.as_str()) {
+            let why = refusal.sentence();
+            tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
+            return ReasonCode::NotAuthorized;
+        }
+        self.filters.insert(filter.clone());
+        let granted = self.claim.subscribe(filter, broker_qos(asked.options.qos));
+        ReasonCode::granted(mqtt_qos(granted))
+    }
+
+    fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) {
+        let answer = |filter: &TopicFilter| {
+            self.filters.remove(filter);
+            if self.claim.unsubscribe(filter) { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted }
+        };
+        let codes = unsubscribe.filters.iter().map(answer).collect();
+        self.line.session.unsubscribe_answered(unsubscribe.packet_id, codes);
+    }
+
+    fn deliver_waiting(&mut self) {
+        for _ in 0..DELIVERIES_PER_TURN_MAX {
+            if !self.may_deliver() {
+                return;
+            }
+            let Ok(delivery) = self.claim.inbox.try_recv() else { return };
+            self.deliver(&delivery);
+        }
+    }
+
+    fn may_deliver(&mut self) -> bool {
+        let session = &mut self.line.session;
+        session.out().len() < OUT_PAUSES_DELIVERY_BYTES && !session.window_is_full()
+    }
+
+    /// `iot:Receive` is judged at every delivery; what may not be received is skipped.
+    fn deliver(&mut self, delivery: &Delivery) {
+        let message = &delivery.message;
+        if !self.rights.may_receive(&message.topic) {
+            tracing::debug!(
+                client_id = self.rights.client_id(),
+                topic = message.topic.as_str(),
+                "iot:Receive is not allowed: a message was skipped"
+            );
+            return;
+        }
+        let outgoing = Outgoing {
+            topic: &message.topic,
+            payload: &message.payload,
+            qos: mqtt_qos(delivery.qos),
+            // Only a message sent because of a new subscription carries the flag [MQTT-3.3.1-9].
+            retain: false,
+            properties: &self.properties,
+        };
+        if let Err(why) = self.line.session.deliver(&outgoing) {
+            tracing::warn!(client_id = self.rights.client_id(), ?why, "a message could not be delivered");
+        }
+    }
+}
+
+/// The session lets no QoS 2 pass.
+fn broker_qos(qos: Qos) -> BrokerQos {
+    match qos {
+        Qos::AtMostOnce => BrokerQos::AtMostOnce,
+        Qos::AtLeastOnce | Qos::ExactlyOnce => BrokerQos::AtLeastOnce,
+    }
+}
+
+fn mqtt_qos(qos: BrokerQos) -> Qos {
+    match qos {
+        BrokerQos::AtMostOnce => Qos::AtMostOnce,
+        BrokerQos::AtLeastOnce => Qos::AtLeastOnce,
+    }
+}

@@ -1,0 +1,133 @@
+//! One device's connection, from the end of the handshake to the close.
+//!
+//! Waits for CONNECT, asks for admission, claims the client id, then runs the loop. Whatever ends it comes out as an
+//! `End`; the record is made and the socket closed here, in one place.
+
+mod admission;
+mod end;
+mod live;
+mod rights;
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use domain::admission::Refusal;
+use mqtt::packet::Connect;
+use mqtt::{Action, Session};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::aws_profile;
+use crate::closing::close_tls;
+use crate::gateway::Gateway;
+use crate::peer::Peer;
+use crate::socket::{DeviceSocket, Reading};
+use crate::tls::Accepted;
+use end::End;
+use live::Live;
+
+/// The session's clock: milliseconds since the connection began. Never goes back.
+#[derive(Clone, Copy, Debug)]
+struct Uptime(Instant);
+
+impl Uptime {
+    fn now_ms(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When `ms` on this clock will be.
+    fn at(self, ms: u64) -> Instant {
+        self.0 + Duration::from_millis(ms)
+    }
+
+    /// For a deadline that does not exist: nobody is connected so long.
+    fn far_away(self) -> Instant {
+        Instant::now() + Duration::from_secs(365 * 24 * 3600)
+    }
+}
+
+/// A connection's moving parts.
+struct Line {
+    socket: DeviceSocket,
+    session: Session,
+    /// What has arrived and is not a whole packet yet.
+    input: BytesMut,
+    uptime: Uptime,
+}
+
+pub(crate) async fn serve(gateway: &Gateway, accepted: Accepted, mut peer: Peer, mut shutdown: watch::Receiver<bool>) {
+    let uptime = Uptime(Instant::now());
+    let mut line = Line {
+        socket: DeviceSocket::new(accepted.stream),
+        session: Session::new(aws_profile::session_limits(gateway.limits()), uptime.now_ms()),
+        input: BytesMut::new(),
+        uptime,
+    };
+    let end = match line.connect_packet(&mut shutdown).await {
+        Err(end) => end,
+        Ok(connect) => {
+            peer.learn_client_id(&connect.client_id);
+            match admission::admit(gateway, &mut line.session, &peer, accepted.certificate, &connect).await {
+                Err(end) => end,
+                Ok(admitted) => {
+                    tracing::debug!(connection = peer.connection, client_id = connect.client_id, "connected");
+                    line.session.accept_connect(None, uptime.now_ms());
+                    let mut live = Live::new(gateway, &mut line, admitted);
+                    let end = live.run(&mut shutdown).await;
+                    live.publish_will(&end, connect.will).await;
+                    end
+                }
+            }
+        }
+    };
+    match &end {
+        End::Refused(refused) => gateway.record(&peer, refused, line.socket.chain()),
+        End::ByClient => tracing::debug!(connection = peer.connection, "the client disconnected"),
+        End::Lost(why) => tracing::debug!(connection = peer.connection, why, "the connection was lost"),
+    }
+    line.close(gateway).await;
+}
+
+impl Line {
+    async fn connect_packet(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<Box<Connect>, End> {
+        loop {
+            if let Some(action) = self.session.poll_action(&mut self.input, self.uptime.now_ms()) {
+                return match action {
+                    Action::Connect(connect) => Ok(connect),
+                    Action::Closed(closed) => Err(End::of_closed(closed)),
+                    // Before CONNECT the session lets nothing else pass.
+                    other => Err(End::refused(Refusal::Internal(format!("{other:?} came before CONNECT")))),
+                };
+            }
+            let deadline = self.session.next_deadline_ms().map(|ms| self.uptime.at(ms));
+            tokio::select! {
+                turn = self.socket.turn(&mut self.input, self.session.out(), Reading::On) => match turn {
+                    Ok(turn) => End::of_turn(turn)?,
+                    Err(error) => return Err(End::Lost(error.to_string())),
+                },
+                () = sleep_until_some(deadline) => {
+                    if let Some(Action::Closed(closed)) = self.session.handle_timer(self.uptime.now_ms()) {
+                        return Err(End::of_closed(closed));
+                    }
+                }
+                _ = shutdown.wait_for(|down| *down) => return Err(End::refused(Refusal::ServerShutdown)),
+            }
+        }
+    }
+
+    /// Sends what the session still has to say (a CONNACK that refuses, a DISCONNECT), if the peer takes it.
+    async fn close(mut self, gateway: &Gateway) {
+        let limits = gateway.limits();
+        let said = timeout(limits.drain_timeout, self.socket.finish(self.session.out())).await;
+        if matches!(said, Ok(Ok(()))) {
+            close_tls(self.socket.into_stream(), limits).await;
+        }
+    }
+}
+
+async fn sleep_until_some(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,95 @@
+//! What all connections of the device door share.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use broker::Broker;
+use rustls_pki_types::CertificateDer;
+use services::Services;
+use services::admission::Refused;
+
+use crate::limits::Limits;
+use crate::peer::Peer;
+use crate::places::{NoPlace, Place, Places};
+use crate::server_identity::ServerIdentity;
+use crate::tls::TlsDoor;
+use crate::verifier::LeafJudge;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    services: Services,
+    broker: Broker,
+    tls: TlsDoor,
+    limits: Limits,
+    places: Places,
+    connections: AtomicU64,
+}
+
+impl Gateway {
+    /// The TLS configuration is built here, once.
+    pub fn new(
+        services: Services,
+        broker: Broker,
+        identity: Arc<ServerIdentity>,
+        limits: Limits,
+    ) -> Result<Self, rustls::Error> {
+        let judge = LeafJudge::new({
+            let services = services.clone();
+            move |leaf| services.judge_handshake(leaf)
+        });
+        let tls = TlsDoor::new(judge, identity, &limits)?;
+        let places = Places::new(limits.connections_max, limits.connections_per_address_max);
+        let inner = Inner { services, broker, tls, limits, places, connections: AtomicU64::new(1) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// From TCP accept to close, on all listeners.
+    pub fn open_connections(&self) -> usize {
+        self.inner.places.taken()
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.inner.services
+    }
+
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.inner.broker
+    }
+
+    pub(crate) fn tls(&self) -> &TlsDoor {
+        &self.inner.tls
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    pub(crate) fn place(&self, source: IpAddr) -> Result<Place, NoPlace> {
+        self.inner.places.take(source)
+    }
+
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.inner.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// One log line and one admission record for a connection that was refused, or that the peer did not end itself.
+    pub(crate) fn record(&self, peer: &Peer, refused: &Refused, chain: &[CertificateDer<'_>]) {
+        let record = peer.record(refused, chain, self.inner.services.now());
+        tracing::info!(
+            connection = peer.connection,
+            source = %record.source,
+            certificate_id = record.certificate_id.map(tracing::field::display),
+            client_id = record.client_id,
+            reason = record.reason,
+            "{}",
+            record.sentence
+        );
+        self.inner.services.record_admission(record);
+    }
+}

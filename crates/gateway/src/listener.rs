@@ -1,0 +1,124 @@
+//! The accept loop of one listener. Everything that takes time happens in a task per connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use domain::admission::Refusal;
+use services::admission::Refused;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::closing::close_socket;
+use crate::connection;
+use crate::gateway::Gateway;
+use crate::peer::Peer;
+use crate::places::{NoPlace, Place};
+
+/// After a failed accept (no file descriptors left, as a rule), before the next one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections turned away for want of a place leave one record in this time, and not one each: whoever floods the
+/// server must not push everybody else's records out of the journal.
+const OVERLOAD_RECORD_PAUSE: Duration = Duration::from_secs(1);
+
+/// Serves devices until `shutdown` turns true (or its sender goes); then ends all connections and waits for them, for
+/// a bounded time.
+pub async fn serve(listener: TcpListener, gateway: Gateway, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
+    let local = listener.local_addr()?;
+    let mut connections = JoinSet::new();
+    let mut overload = Overload::default();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection's task failed");
+                }
+                continue;
+            }
+            _ = shutdown.wait_for(|down| *down) => break,
+        };
+        match accepted {
+            Ok((socket, source)) => match gateway.place(source.ip()) {
+                Ok(place) => {
+                    let peer = Peer::new(gateway.next_connection(), source, local);
+                    connections.spawn(serve_socket(gateway.clone(), socket, peer, place, shutdown.clone()));
+                }
+                Err(why) => overload.turn_away(&gateway, source, local, why),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(gateway.limits().shutdown_timeout, all_ended).await.is_err() {
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+async fn serve_socket(
+    gateway: Gateway,
+    socket: TcpStream,
+    mut peer: Peer,
+    _place: Place,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    // Without it a CONNACK waits for the peer's delayed acknowledgement of the handshake, some 40 ms.
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(connection = peer.connection, %error, "TCP_NODELAY could not be set");
+    }
+    // Boxed, so that what only the handshake needs is not kept for the life of the connection.
+    let handshake = Box::pin(gateway.tls().accept(socket, &mut peer));
+    let accepted = tokio::select! {
+        accepted = handshake => accepted,
+        _ = shutdown.wait_for(|down| *down) => return,
+    };
+    match accepted {
+        Ok(accepted) => connection::serve(&gateway, accepted, peer, shutdown).await,
+        Err(ended) => {
+            gateway.record(&peer, &ended.refused, &ended.chain);
+            if let Some(socket) = ended.socket {
+                close_socket(socket, gateway.limits()).await;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Overload {
+    recorded: Option<Instant>,
+    unrecorded: u64,
+}
+
+impl Overload {
+    fn turn_away(&mut self, gateway: &Gateway, source: SocketAddr, local: SocketAddr, why: NoPlace) {
+        if self.recorded.is_some_and(|at| at.elapsed() < OVERLOAD_RECORD_PAUSE) {
+            self.unrecorded = self.unrecorded.saturating_add(1);
+            return;
+        }
+        let limits = gateway.limits();
+        let bound = match why {
+            NoPlace::Full => format!("{} connections are open, the most allowed", limits.connections_max),
+            NoPlace::AddressFull => {
+                format!(
+                    "{} connections are open from this address, the most allowed",
+                    limits.connections_per_address_max
+                )
+            }
+        };
+        let others = match std::mem::take(&mut self.unrecorded) {
+            0 => String::new(),
+            count => format!(" ({count} more were turned away since the last record of this kind)"),
+        };
+        let refusal = Refusal::Overloaded(bound + &others);
+        let peer = Peer::new(gateway.next_connection(), source, local);
+        gateway.record(&peer, &Refused { refusal, ca: None, status: None }, &[]);
+        self.recorded = Some(Instant::now());
+    }
+}

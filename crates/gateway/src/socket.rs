@@ -1,0 +1,122 @@
+//! A device's socket as the loop sees it: write what there is, read what has come, both in one turn.
+//!
+//! Reading goes through a buffer on the stack, so that an idle connection keeps none.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use rustls_pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// One TLS record holds 16 KiB at most.
+const READ_BYTES: usize = 16 * 1024;
+/// Read in one turn: many packets per wake-up, but no client keeps the loop to itself.
+const TURN_BYTES_MAX: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct DeviceSocket {
+    stream: TlsStream<TcpStream>,
+    unflushed: bool,
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Something was read or written.
+    Moved,
+    /// The peer sends nothing more.
+    Eof,
+}
+
+/// Whether a turn reads. Not while the peer does not take what it is sent, or the application thinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    On,
+    Paused,
+}
+
+impl DeviceSocket {
+    pub(crate) fn new(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream, unflushed: false }
+    }
+
+    /// As sent, leaf first.
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
+        self.stream.get_ref().1.peer_certificates().unwrap_or_default()
+    }
+
+    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
+        self.stream
+    }
+
+    /// Takes off `out` what it wrote, appends to `input` what it read. Cancel safe: what moved is in the buffers.
+    pub(crate) async fn turn(
+        &mut self,
+        input: &mut BytesMut,
+        out: &mut BytesMut,
+        reading: Reading,
+    ) -> io::Result<Turn> {
+        poll_fn(|cx| self.poll_turn(cx, input, out, reading)).await
+    }
+
+    /// Writes all of `out`.
+    pub(crate) async fn finish(&mut self, out: &mut BytesMut) -> io::Result<()> {
+        poll_fn(|cx| {
+            self.poll_write_out(cx, out)?;
+            if out.is_empty() && !self.unflushed { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut BytesMut,
+        out: &mut BytesMut,
+        reading: Reading,
+    ) -> Poll<io::Result<Turn>> {
+        let mut moved = self.poll_write_out(cx, out)?;
+        let mut turn_bytes = 0;
+        while reading == Reading::On && turn_bytes < TURN_BYTES_MAX {
+            let mut scratch = [const { MaybeUninit::<u8>::uninit() }; READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer)? {
+                Poll::Pending => break,
+                Poll::Ready(()) if buffer.filled().is_empty() && moved => break,
+                Poll::Ready(()) if buffer.filled().is_empty() => return Poll::Ready(Ok(Turn::Eof)),
+                Poll::Ready(()) => {
+                    input.extend_from_slice(buffer.filled());
+                    turn_bytes += buffer.filled().len();
+                    moved = true;
+                }
+            }
+        }
+        if moved { Poll::Ready(Ok(Turn::Moved)) } else { Poll::Pending }
+    }
+
+    /// Whether anything was written.
+    fn poll_write_out(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> io::Result<bool> {
+        let mut moved = false;
+        while !out.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, out)? {
+                Poll::Pending => break,
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(count) => {
+                    out.advance(count);
+                    self.unflushed = true;
+                    moved = true;
+                }
+            }
+        }
+        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
+            self.unflushed = false;
+        }
+        Ok(moved)
+    }
+}
