@@ -8,11 +8,15 @@ mod der;
 mod device;
 mod error;
 mod key;
+mod mqtt_client;
 mod tls;
+mod tls_connection;
 
 pub use ca::Ca;
 pub use certificate::{CertificateVersion, Flaw, Window};
 pub use device::{Device, DeviceSpec};
-pub use error::Error;
+pub use error::{Closing, Error};
 pub use key::{Key, KeyAlgorithm};
+pub use mqtt_client::MqttClient;
 pub use tls::{ClientTls, Sni, TlsVersions};
+pub use tls_connection::TlsConnection;
