@@ -92,9 +92,13 @@ impl<'s> Lexer<'s> {
         (self.take(end), start)
     }
 
-    /// Whether the next byte is this one, with no space before it.
-    pub fn touches(&self, byte: char) -> bool {
-        self.rest().starts_with(byte)
+    /// Whether this character stands here, with no space before it.
+    pub fn touches(&self, character: char) -> bool {
+        self.rest().starts_with(character)
+    }
+
+    pub fn is_at_space(&self) -> bool {
+        self.rest().starts_with(char::is_whitespace)
     }
 
     /// Whether a quoted text comes next.
@@ -120,12 +124,12 @@ impl<'s> Lexer<'s> {
 
     /// Either kind of quote, as AWS's pages use both; a quote inside is doubled.
     fn text(&mut self, quote: char) -> Result<Token<'s>, SqlError> {
-        let unterminated = self.error(format!("this string has no closing {quote}"));
+        let start = self.offset;
         self.take(1);
         let mut text = Cow::Borrowed("");
         loop {
             let Some(end) = self.rest().find(quote) else {
-                return Err(unterminated);
+                return Err(SqlError::at(self.sql, start, format!("this string has no closing {quote}")));
             };
             let part = self.take(end);
             self.take(1);
@@ -163,15 +167,15 @@ impl<'s> Lexer<'s> {
         if rest.get(end..).and_then(|tail| tail.chars().next()).is_some_and(continues_word) {
             return Err(self.error("a name cannot begin with a digit; use get(*, 'name') for such a key"));
         }
-        let too_large = self.error("this number is too large");
-        let text = self.take(end);
-        if end == whole {
-            return text.parse().map(Token::Integer).map_err(|_| too_large);
-        }
-        match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Token::Decimal(number)),
-            _ => Err(too_large),
-        }
+        let text = rest.get(..end).unwrap_or_default();
+        let number = if end == whole {
+            text.parse().ok().map(Token::Integer)
+        } else {
+            text.parse().ok().filter(|number: &f64| number.is_finite()).map(Token::Decimal)
+        };
+        let number = number.ok_or_else(|| self.error("this number is too large"))?;
+        self.take(end);
+        Ok(number)
     }
 
     fn error(&self, message: impl Into<String>) -> SqlError {

@@ -4,7 +4,7 @@
 //! Owns the language: its syntax, its types, its functions of one message. It refuses what needs a clock, chance or
 //! another service (`newuuid`, `aws_lambda`), and what a rule does with the outcome.
 //!
-//! Where it differs from AWS: `Decimal` is a double, not 34 digits; see `number`.
+//! Where it differs from AWS: `Decimal` is a double, not 34 digits (see `number`); `a[0]` is taken beside `get(a, 0)`.
 
 mod error;
 mod evaluation;
