@@ -7,11 +7,11 @@
 use std::collections::HashSet;
 use std::pin::Pin;
 
-use broker::{Claim, Delivery, Message, Qos as BrokerQos};
+use broker::{Claim, ClaimOptions, Delivery, Message};
 use domain::admission::Refusal;
-use mqtt::codec::Outgoing;
-use mqtt::packet::{Properties, Publish, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
-use mqtt::{Action, Qos, TopicFilter};
+use mqtt::packet::{Publish, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
+use mqtt::topic::MultiLevel;
+use mqtt::{Action, TopicFilter};
 use services::messages::Origin;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -38,7 +38,6 @@ pub(super) struct Live<'a> {
     /// What is subscribed to now; bounded by the profile.
     filters: HashSet<TopicFilter>,
     origin: Origin,
-    properties: Properties,
 }
 
 /// What woke the loop.
@@ -52,14 +51,16 @@ enum Woken {
 impl<'a> Live<'a> {
     /// Claims the client id: an older connection that has it ends.
     pub(super) fn new(gateway: &Gateway, line: &'a mut Line, rights: Rights) -> Self {
-        let claim = gateway.broker().claim(rights.client_id());
+        // `sensor/#` does not match `sensor` on AWS.
+        let options = ClaimOptions { multi_level: MultiLevel::BelowParent, ..ClaimOptions::default() };
+        let claim = gateway.broker().claim_with(rights.client_id(), options);
         let origin = Origin {
             client_id: Some(rights.client_id().to_owned()),
             principal: Some(rights.facts().certificate_id.to_string()),
         };
         // Runs out at once, and is set by the handler.
         let timer = Box::pin(sleep_until(Instant::now()));
-        Self { line, rights, claim, timer, filters: HashSet::new(), origin, properties: Properties::new() }
+        Self { line, rights, claim, timer, filters: HashSet::new(), origin }
     }
 
     pub(super) async fn run(&mut self, shutdown: &mut watch::Receiver<bool>) -> End {
@@ -88,8 +89,7 @@ impl<'a> Live<'a> {
     /// MQTT 3.1.1 section 3.1.2.5: published unless the client said goodbye.
     pub(super) async fn publish_will(&self, end: &End, will: Option<Will>) {
         let (Some(will), false) = (will, matches!(end, End::ByClient)) else { return };
-        let message =
-            Message { topic: will.topic, payload: will.payload, qos: broker_qos(will.qos), retain: will.retain };
+        let message = Message { topic: will.topic, payload: will.payload, qos: will.qos, retain: will.retain };
         if let Err(error) = self.rights.services().accept(message, self.origin.clone()).await {
             tracing::warn!(client_id = self.rights.client_id(), error = error.message, "a will could not be published");
         }
@@ -129,14 +129,14 @@ impl<'a> Live<'a> {
         tokio::select! {
             biased;
             _ = shutdown.wait_for(|down| *down) => Err(End::refused(Refusal::ServerShutdown)),
-            _ = self.claim.taken_over.wait_for(|taken| *taken) => Err(End::refused(Refusal::TakenOver)),
+            () = self.claim.taken_over() => Err(End::refused(Refusal::TakenOver)),
             () = self.rights.changed() => Ok(Woken::Standing),
             () = self.timer.as_mut() => Ok(Woken::Timer),
             turn = socket.turn(input, session.out(), reading) => match turn {
                 Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
                 Err(error) => Err(End::Lost(error.to_string())),
             },
-            Some(delivery) = self.claim.inbox.recv(), if delivering => Ok(Woken::Delivery(delivery)),
+            delivery = self.claim.next_delivery(), if delivering => Ok(Woken::Delivery(delivery)),
         }
     }
 
@@ -159,12 +159,8 @@ impl<'a> Live<'a> {
         if publish.retain {
             self.rights.may_retain(&publish.topic).map_err(End::refused)?;
         }
-        let message = Message {
-            topic: publish.topic,
-            payload: publish.payload,
-            qos: broker_qos(publish.qos),
-            retain: publish.retain,
-        };
+        let message =
+            Message { topic: publish.topic, payload: publish.payload, qos: publish.qos, retain: publish.retain };
         let accepted = self.rights.services().accept(message, self.origin.clone()).await;
         accepted.map_err(|error| End::refused(Refusal::Internal(error.message)))
     }
@@ -192,8 +188,8 @@ impl<'a> Live<'a> {
             return ReasonCode::NotAuthorized;
         }
         self.filters.insert(filter.clone());
-        let granted = self.claim.subscribe(filter, broker_qos(asked.options.qos));
-        ReasonCode::granted(mqtt_qos(granted))
+        let granted = self.claim.subscribe(filter, asked.options.qos);
+        ReasonCode::granted(granted)
     }
 
     fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) {
@@ -210,7 +206,7 @@ impl<'a> Live<'a> {
             if !self.may_deliver() {
                 return;
             }
-            let Ok(delivery) = self.claim.inbox.try_recv() else { return };
+            let Some(delivery) = self.claim.try_next_delivery() else { return };
             self.deliver(&delivery);
         }
     }
@@ -231,31 +227,8 @@ impl<'a> Live<'a> {
             );
             return;
         }
-        let outgoing = Outgoing {
-            topic: &message.topic,
-            payload: &message.payload,
-            qos: mqtt_qos(delivery.qos),
-            // Only a message sent because of a new subscription carries the flag [MQTT-3.3.1-9].
-            retain: false,
-            properties: &self.properties,
-        };
-        if let Err(why) = self.line.session.deliver(&outgoing) {
+        if let Err(why) = delivery.write_to(&mut self.line.session) {
             tracing::warn!(client_id = self.rights.client_id(), ?why, "a message could not be delivered");
         }
-    }
-}
-
-/// The session lets no QoS 2 pass.
-fn broker_qos(qos: Qos) -> BrokerQos {
-    match qos {
-        Qos::AtMostOnce => BrokerQos::AtMostOnce,
-        Qos::AtLeastOnce | Qos::ExactlyOnce => BrokerQos::AtLeastOnce,
-    }
-}
-
-fn mqtt_qos(qos: BrokerQos) -> Qos {
-    match qos {
-        BrokerQos::AtMostOnce => Qos::AtMostOnce,
-        BrokerQos::AtLeastOnce => Qos::AtLeastOnce,
     }
 }
