@@ -1,68 +1,83 @@
 //! IoT policies: parse, compile once per version, judge without looking anything up.
+//!
+//! An explicit Deny wins, then any Allow; with neither, nothing is allowed. A variable without a value leaves what
+//! holds it without a match, in a Deny as in an Allow: a Deny on `topic/${iot:Certificate.Subject.CommonName}/*` does
+//! not touch a certificate that has no CommonName. AWS documents the same, and warns of it.
+//! (AWS IoT developer guide, "X.509 certificate AWS IoT Core policy variables")
 
-use std::net::IpAddr;
+mod action;
+mod facts;
+mod key;
+
 use std::sync::Arc;
 
-use crate::CertificateId;
-use crate::x509::Certificate;
+pub use action::IotAction;
+pub use facts::ConnectionFacts;
+
+use action::ActionSet;
+use facts::Lookup;
+use key::Key;
+
+pub use crate::policy::MalformedPolicy;
+use crate::policy::{self, Dialect, Effect, Statement};
 
 /// Non-blank characters of a document at most. (CreatePolicy)
 pub const DOCUMENT_CHARS_MAX: usize = 2048;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MalformedPolicy {
-    pub message: String,
-    pub line: usize,
-    pub column: usize,
-}
-
 /// One policy version, ready to be judged; shared by every connection that it applies to.
 #[derive(Debug)]
 pub struct CompiledPolicy {
-    name: String,
+    name: Arc<str>,
+    statements: Vec<CompiledStatement>,
+}
+
+#[derive(Debug)]
+struct CompiledStatement {
+    actions: ActionSet,
+    statement: Statement<Key>,
 }
 
 impl CompiledPolicy {
-    pub fn parse(_name: &str, _document: &str) -> Result<Self, MalformedPolicy> {
-        todo!()
+    pub fn parse(name: &str, document: &str) -> Result<Self, MalformedPolicy> {
+        let statements = policy::parse(document, Dialect::Iot, DOCUMENT_CHARS_MAX)?;
+        let statements = statements
+            .into_iter()
+            .map(|statement: Statement<Key>| {
+                let actions = ActionSet::of(|action| statement.covers_action(action.lower_case()));
+                CompiledStatement { actions, statement }
+            })
+            .collect();
+        Ok(Self { name: name.into(), statements })
     }
+
     pub fn name(&self) -> &str {
         &self.name
     }
-}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IotAction {
-    Connect,
-    Publish,
-    Subscribe,
-    Receive,
-    RetainPublish,
-}
-
-impl IotAction {
-    /// `iot:Connect`, ...
-    pub const fn as_str(self) -> &'static str {
-        todo!()
+    /// Position of the first statement of this effect that speaks of the request.
+    fn find(&self, effect: Effect, action: IotAction, resource: &str, lookup: &Lookup<'_>) -> Option<usize> {
+        self.statements.iter().position(|CompiledStatement { actions, statement }| {
+            statement.effect == effect
+                && actions.contains(action)
+                && statement.covers_resource(resource, lookup)
+                && statement.conditions_hold(lookup)
+        })
     }
 }
 
-/// Everything about a connection that a policy's variables and conditions can ask for.
-#[derive(Clone, Debug)]
-pub struct ConnectionFacts {
-    pub client_id: String,
-    pub certificate_id: CertificateId,
-    pub certificate: Arc<Certificate>,
-    pub source_ip: Option<IpAddr>,
-    /// `PersistentConnect`, `LastWill`.
-    pub connect_attributes: Vec<&'static str>,
-    pub last_will_topic_arn: Option<String>,
-}
-
+/// `statement` is the position in the document, from 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    Allowed { policy: String, statement: usize },
-    Denied { policy: String, statement: usize, sid: Option<String> },
+    /// The name is shared, so that saying yes allocates nothing.
+    Allowed {
+        policy: Arc<str>,
+        statement: usize,
+    },
+    Denied {
+        policy: String,
+        statement: usize,
+        sid: Option<String>,
+    },
     NotAllowed,
 }
 
@@ -73,11 +88,18 @@ impl Decision {
 }
 
 /// `resource` is a whole ARN: `arn:aws:iot:<region>:<account>:topic/<topic>` and so on.
-pub fn judge(
-    _policies: &[Arc<CompiledPolicy>],
-    _action: IotAction,
-    _resource: &str,
-    _facts: &ConnectionFacts,
-) -> Decision {
-    todo!()
+pub fn judge(policies: &[Arc<CompiledPolicy>], action: IotAction, resource: &str, facts: &ConnectionFacts) -> Decision {
+    let lookup = Lookup::new(facts);
+    for policy in policies {
+        if let Some(statement) = policy.find(Effect::Deny, action, resource, &lookup) {
+            let sid = policy.statements.get(statement).and_then(|found| found.statement.sid.clone());
+            return Decision::Denied { policy: policy.name.to_string(), statement, sid };
+        }
+    }
+    for policy in policies {
+        if let Some(statement) = policy.find(Effect::Allow, action, resource, &lookup) {
+            return Decision::Allowed { policy: Arc::clone(&policy.name), statement };
+        }
+    }
+    Decision::NotAllowed
 }

@@ -1,0 +1,204 @@
+//! Patterns of policies: literals, `*`, `?` and `${variables}`, compiled once and matched without allocation.
+//!
+//! `*` is any run of characters, the empty one and `/` included; `?` is one character. `+` and `#` mean nothing here.
+//! `${*}`, `${?}` and `${$}` are the characters themselves. A variable's value is compared as it is: a `*` inside it
+//! is no wildcard. (IAM user guide, "IAM policy elements: Variables and tags"; AWS IoT, "AWS IoT Core policy variables")
+
+use super::Context;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern<K> {
+    pieces: Vec<Piece<K>>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece<K> {
+    Literal(Box<str>),
+    AnyRun,
+    AnyOne,
+    Variable {
+        key: K,
+        /// The `'text'` of `${key, 'text'}`.
+        fallback: Option<Box<str>>,
+    },
+}
+
+/// How the text of a pattern is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Syntax {
+    pub(super) wildcards: Wildcards,
+    pub(super) variables: Variables,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wildcards {
+    Match,
+    /// `StringEquals` and its kind: `*` is an asterisk.
+    Literal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Variables {
+    Substitute,
+    /// Version 2008-10-17: `${aws:x}` is text.
+    Literal,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PatternError {
+    UnclosedVariable,
+    EmptyVariable,
+}
+
+impl PatternError {
+    pub(super) const fn text(&self) -> &'static str {
+        match self {
+            Self::UnclosedVariable => "\"${\" without its \"}\"; write ${$} for a dollar sign",
+            Self::EmptyVariable => "\"${}\" names no variable",
+        }
+    }
+}
+
+impl<K: for<'name> From<&'name str>> Pattern<K> {
+    pub(super) fn parse(text: &str, syntax: Syntax) -> Result<Self, PatternError> {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        loop {
+            let mut characters = rest.chars();
+            let Some(character) = characters.next() else { break };
+            let after = characters.as_str();
+            match character {
+                '*' | '?' if syntax.wildcards == Wildcards::Match => {
+                    flush(&mut literal, &mut pieces);
+                    push_wildcard(character, &mut pieces);
+                }
+                '$' if syntax.variables == Variables::Substitute && after.starts_with('{') => {
+                    let inside = after.strip_prefix('{').unwrap_or(after);
+                    let (inside, end) = inside.split_once('}').ok_or(PatternError::UnclosedVariable)?;
+                    match inside {
+                        "*" | "?" | "$" => literal.push_str(inside),
+                        _ => {
+                            flush(&mut literal, &mut pieces);
+                            pieces.push(variable(inside)?);
+                        }
+                    }
+                    rest = end;
+                    continue;
+                }
+                _ => literal.push(character),
+            }
+            rest = after;
+        }
+        flush(&mut literal, &mut pieces);
+        Ok(Self { pieces })
+    }
+}
+
+fn flush<K>(literal: &mut String, pieces: &mut Vec<Piece<K>>) {
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(std::mem::take(literal).into_boxed_str()));
+    }
+}
+
+/// A run of `*` is one `*`: it matches the same and spares the matcher the repeats.
+fn push_wildcard<K>(character: char, pieces: &mut Vec<Piece<K>>) {
+    if character == '?' {
+        pieces.push(Piece::AnyOne);
+    } else if !matches!(pieces.last(), Some(Piece::AnyRun)) {
+        pieces.push(Piece::AnyRun);
+    }
+}
+
+fn variable<K: for<'name> From<&'name str>>(inside: &str) -> Result<Piece<K>, PatternError> {
+    let (name, fallback) = match inside.split_once(',') {
+        Some((name, fallback)) => {
+            let fallback = fallback.trim();
+            let quoted = fallback.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
+            (name, Some(quoted.unwrap_or(fallback).into()))
+        }
+        None => (inside, None),
+    };
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(PatternError::EmptyVariable);
+    }
+    Ok(Piece::Variable { key: K::from(name), fallback })
+}
+
+impl<K> Pattern<K> {
+    /// Whether every variable has a value. A pattern with an unresolved one matches nothing.
+    pub(super) fn is_resolved<C: Context<Key = K>>(&self, context: &C) -> bool {
+        self.pieces.iter().all(|piece| match piece {
+            Piece::Variable { key, fallback } => fallback.is_some() || context.substitute(key).is_some(),
+            _ => true,
+        })
+    }
+
+    pub(crate) fn matches<C: Context<Key = K>>(&self, text: &str, context: &C) -> bool {
+        self.walk(text, |key| context.substitute(key))
+    }
+
+    /// For patterns that know no variables, such as those of actions.
+    pub(super) fn matches_plainly(&self, text: &str) -> bool {
+        self.walk(text, |_| None)
+    }
+
+    /// The greedy walk with one point of return: only the last `*` is ever widened, since an earlier one that took
+    /// less leaves the later ones more to take. Time is at most pattern length times text length.
+    fn walk<'c>(&self, text: &str, substitute: impl Fn(&K) -> Option<&'c str>) -> bool {
+        let (mut piece, mut at) = (0, 0);
+        // The piece after the last `*`, and where that `*` ends for now.
+        let mut widen: Option<(usize, usize)> = None;
+        loop {
+            let rest = text.get(at..).unwrap_or_default();
+            let next = match self.pieces.get(piece) {
+                None if rest.is_empty() => return true,
+                None => None,
+                Some(Piece::AnyRun) => {
+                    piece += 1;
+                    if piece == self.pieces.len() {
+                        return true;
+                    }
+                    widen = Some((piece, at));
+                    continue;
+                }
+                Some(Piece::AnyOne) => rest.chars().next().map(|character| at + character.len_utf8()),
+                Some(Piece::Literal(literal)) => end_of(literal, rest, at),
+                Some(Piece::Variable { key, fallback }) => match substitute(key) {
+                    Some(value) => end_of(value, rest, at),
+                    None => match fallback {
+                        Some(value) => end_of(value, rest, at),
+                        None => return false,
+                    },
+                },
+            };
+            if let Some(next) = next {
+                (piece, at) = (piece + 1, next);
+                continue;
+            }
+            let Some((after_star, end)) = widen else { return false };
+            let Some(skipped) = text.get(end..).and_then(|rest| rest.chars().next()) else { return false };
+            (piece, at) = (after_star, end + skipped.len_utf8());
+            widen = Some((after_star, at));
+        }
+    }
+
+    /// The text of a pattern without wildcards; `None` where a variable has no value.
+    pub(super) fn text<C: Context<Key = K>>(&self, context: &C) -> Option<String> {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::AnyRun => text.push('*'),
+                Piece::AnyOne => text.push('?'),
+                Piece::Variable { key, fallback } => text.push_str(context.substitute(key).or(fallback.as_deref())?),
+            }
+        }
+        Some(text)
+    }
+}
+
+fn end_of(literal: &str, rest: &str, at: usize) -> Option<usize> {
+    rest.starts_with(literal).then_some(at + literal.len())
+}
