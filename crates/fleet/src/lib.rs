@@ -2,6 +2,7 @@
 //! tests and benchmarks use to stand where a factory, a device or an operator stands. It knows none of the server's
 //! crates, and reads the clock: it acts, it does not decide.
 
+mod aws_client;
 mod ca;
 mod certificate;
 mod der;
@@ -12,10 +13,13 @@ mod mqtt_client;
 mod tls;
 mod tls_connection;
 
+pub use aws_client::{AwsClient, AwsRequest, AwsResponse, uri_encoded};
 pub use ca::Ca;
 pub use certificate::{CertificateVersion, Flaw, Window};
 pub use device::{Device, DeviceSpec};
+pub use domain::sigv4::Credentials;
 pub use error::{Closing, Error};
+pub use hyper::Method;
 pub use key::{Key, KeyAlgorithm};
 pub use mqtt_client::MqttClient;
 pub use tls::{ClientTls, Sni, TlsVersions};
