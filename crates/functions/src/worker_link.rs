@@ -1,0 +1,390 @@
+//! The server's end of one worker's pipe: which environments it has, what runs in them, and what it asks for.
+//! The worker's word counts for its own invocations only; whose role its calls have is fixed here.
+
+use std::collections::HashMap;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::aws_calls::{AwsCall, AwsCallError, AwsCalls};
+use crate::frames::{self, AwsFailure, AwsReply, Done, Ending, FromWorker, Init, Invoke, ToWorker};
+use crate::invocation::{FunctionSpec, InvokeError};
+use crate::limits::{AWS_CALLS_MAX, FRAME_BYTES_MAX, OUTBOX_FRAMES_MAX, READY_WAIT_MAX};
+use crate::log::{LogBudget, LogLine, LogSink};
+use crate::process::Process;
+use crate::report;
+
+pub(crate) struct WorkerLink {
+    spec: Arc<FunctionSpec>,
+    outbox: mpsc::Sender<Vec<u8>>,
+    state: Mutex<State>,
+    end: Notify,
+}
+
+struct State {
+    environments: HashMap<u32, Environment>,
+    last_environment: u32,
+    running: HashMap<u32, Running>,
+    /// No new invocations; the process ends when the running ones have.
+    is_retired: bool,
+    last_used: Instant,
+}
+
+struct Environment {
+    log_stream: String,
+    memory_bytes: u64,
+}
+
+struct Running {
+    request_id: String,
+    logs: LogSink,
+    budget: LogBudget,
+    log_stream: String,
+    has_started: bool,
+    done: oneshot::Sender<Done>,
+}
+
+/// An invocation on its way through a worker.
+pub(crate) struct Ticket {
+    pub environment: u32,
+    pub log_stream: String,
+    pub finished: oneshot::Receiver<Done>,
+    pub frame: Vec<u8>,
+}
+
+impl WorkerLink {
+    /// Gives a process its function, and waits until it has unpacked it.
+    pub(crate) async fn start(
+        mut process: Process,
+        init: Init,
+        zip: &[u8],
+        spec: Arc<FunctionSpec>,
+        calls: AwsCalls,
+    ) -> Result<Arc<Self>, InvokeError> {
+        let internal =
+            |text: String| InvokeError::Internal(format!("the worker of {} did not start: {text}", spec.name));
+        let mut head = frames::encode(&ToWorker::Init(init)).map_err(|error| internal(error.to_string()))?;
+        frames::write_bytes(&mut head, zip).map_err(|error| internal(error.to_string()))?;
+        let mut output = BufReader::new(process.output);
+        let greeting = async {
+            process.input.write_all(&head).await?;
+            let bytes = frames::receive(&mut output, FRAME_BYTES_MAX).await?;
+            bytes.map(|bytes| frames::decode::<FromWorker>(&bytes)).transpose()
+        };
+        match timeout(READY_WAIT_MAX, greeting).await {
+            Ok(Ok(Some(FromWorker::Ready(Ok(()))))) => {}
+            Ok(Ok(Some(FromWorker::Ready(Err(text))))) => return Err(InvokeError::NoPackage(text)),
+            Ok(Ok(_)) => return Err(internal("it ended before it was ready".to_owned())),
+            Ok(Err(error)) => return Err(internal(error.to_string())),
+            Err(_) => return Err(internal(format!("it was not ready after {} s", READY_WAIT_MAX.as_secs()))),
+        }
+        let (outbox, queue) = mpsc::channel(OUTBOX_FRAMES_MAX);
+        let link = Arc::new(Self {
+            spec,
+            outbox,
+            state: Mutex::new(State {
+                environments: HashMap::new(),
+                last_environment: 0,
+                running: HashMap::new(),
+                is_retired: false,
+                last_used: Instant::now(),
+            }),
+            end: Notify::new(),
+        });
+        tokio::spawn(write_frames(process.input, queue));
+        tokio::spawn(Arc::clone(&link).serve(process.child, output, calls));
+        Ok(link)
+    }
+
+    /// Takes an idle environment or opens one; `None` if this worker takes nothing new.
+    pub(crate) fn begin(
+        &self,
+        request_id: &str,
+        event: Box<serde_json::value::RawValue>,
+        logs: &LogSink,
+        new_stream_id: [u8; 16],
+    ) -> Option<std::io::Result<Ticket>> {
+        let mut state = self.lock();
+        if state.is_retired {
+            return None;
+        }
+        let idle = state.environments.keys().find(|number| !state.running.contains_key(number)).copied();
+        let environment = match idle {
+            Some(number) => number,
+            None => {
+                state.last_environment = state.last_environment.wrapping_add(1);
+                let log_stream = report::log_stream(report::now(), &self.spec.version, new_stream_id);
+                let number = state.last_environment;
+                state.environments.insert(number, Environment { log_stream, memory_bytes: 0 });
+                number
+            }
+        };
+        let log_stream = state.environments.get(&environment).map(|found| found.log_stream.clone()).unwrap_or_default();
+        let invoke = Invoke { environment, log_stream: log_stream.clone(), request_id: request_id.to_owned(), event };
+        let frame = match frames::encode(&ToWorker::Invoke(invoke)) {
+            Ok(frame) => frame,
+            Err(error) => return Some(Err(error)),
+        };
+        let (done, finished) = oneshot::channel();
+        let running = Running {
+            request_id: request_id.to_owned(),
+            logs: logs.clone(),
+            budget: LogBudget::new(),
+            log_stream: log_stream.clone(),
+            has_started: idle.is_some(),
+            done,
+        };
+        state.running.insert(environment, running);
+        state.last_used = Instant::now();
+        drop(state);
+        if idle.is_some() {
+            write_log(logs, &log_stream, report::start_line(request_id, &self.spec.version));
+        }
+        Some(Ok(Ticket { environment, log_stream, finished, frame }))
+    }
+
+    pub(crate) async fn send(&self, frame: Vec<u8>) {
+        // Without a writer the process is gone, and `serve` answers for what ran.
+        self.outbox.send(frame).await.ok();
+    }
+
+    /// The environment did not stop: its invocation is answered, and the process ends when nobody else uses it.
+    pub(crate) fn give_up(&self, environment: u32, after: Duration) {
+        let running = self.lock().running.remove(&environment);
+        if let Some(running) = running {
+            let done = Done {
+                environment,
+                request_id: running.request_id.clone(),
+                ending: Ending::TimedOut { after_ms: millis(after) },
+                duration_us: u64::try_from(after.as_micros()).unwrap_or(u64::MAX),
+                init_us: None,
+                memory_bytes: 0,
+            };
+            self.finish(running, done, 0);
+        }
+        self.retire();
+    }
+
+    pub(crate) fn retire(&self) {
+        let mut state = self.lock();
+        state.is_retired = true;
+        if state.running.is_empty() {
+            self.end.notify_one();
+        }
+    }
+
+    /// Whatever runs is answered with an exit.
+    pub(crate) fn end_now(&self) {
+        self.lock().is_retired = true;
+        self.end.notify_one();
+    }
+
+    /// Retires if nothing has run for so long; the time to look again, otherwise.
+    pub(crate) fn retire_if_idle(&self, idle_timeout: Duration) -> Option<Duration> {
+        let mut state = self.lock();
+        if state.is_retired {
+            return None;
+        }
+        if !state.running.is_empty() {
+            return Some(idle_timeout);
+        }
+        let left = idle_timeout.saturating_sub(state.last_used.elapsed());
+        if left.is_zero() {
+            state.is_retired = true;
+            self.end.notify_one();
+            return None;
+        }
+        Some(left)
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.lock().is_retired
+    }
+
+    async fn serve(self: Arc<Self>, mut child: Child, mut output: BufReader<ChildStdout>, calls: AwsCalls) {
+        let permits = Arc::new(Semaphore::new(AWS_CALLS_MAX));
+        let reading = async {
+            while let Some(bytes) = frames::receive(&mut output, FRAME_BYTES_MAX).await? {
+                self.take(frames::decode(&bytes)?, &calls, &permits);
+            }
+            Ok::<(), std::io::Error>(())
+        };
+        tokio::select! {
+            read = reading => if let Err(error) = read {
+                tracing::warn!(function = %self.spec.name, %error, "a function worker broke the pipe's protocol");
+            },
+            () = self.end.notified() => {}
+        }
+        self.lock().is_retired = true;
+        // An ended process keeps its own status; this is for one that broke the protocol or is no longer wanted.
+        child.start_kill().ok();
+        let status = child.wait().await;
+        let left: Vec<(u32, Running)> = self.lock().running.drain().collect();
+        for (environment, running) in left {
+            let done = exit(environment, &running, status.as_ref().ok());
+            self.finish(running, done, 0);
+        }
+    }
+
+    fn take(self: &Arc<Self>, frame: FromWorker, calls: &AwsCalls, permits: &Arc<Semaphore>) {
+        match frame {
+            FromWorker::Ready(_) => {}
+            FromWorker::Started { environment } => {
+                let mut state = self.lock();
+                if let Some(running) = state.running.get_mut(&environment).filter(|running| !running.has_started) {
+                    running.has_started = true;
+                    let line = report::start_line(&running.request_id, &self.spec.version);
+                    let (logs, stream) = (running.logs.clone(), running.log_stream.clone());
+                    drop(state);
+                    write_log(&logs, &stream, line);
+                }
+            }
+            FromWorker::Log { environment, text } => {
+                let mut state = self.lock();
+                if let Some(running) = state.running.get_mut(&environment) {
+                    let kept = running.budget.take(text);
+                    let (logs, stream) = (running.logs.clone(), running.log_stream.clone());
+                    drop(state);
+                    if let Some(text) = kept {
+                        write_log(&logs, &stream, text);
+                    }
+                }
+            }
+            FromWorker::AwsCall { environment, call, service, operation, input } => {
+                let link = Arc::clone(self);
+                let permit = Arc::clone(permits).try_acquire_owned();
+                let calls = calls.clone();
+                tokio::spawn(async move {
+                    let result = match permit {
+                        Ok(_held) => link.call_aws(&calls, service, operation, &input).await,
+                        Err(_) => Err(throttled()),
+                    };
+                    let reply = ToWorker::AwsReply(AwsReply { environment, call, result });
+                    if let Ok(frame) = frames::encode(&reply) {
+                        link.send(frame).await;
+                    }
+                });
+            }
+            FromWorker::Done(done) => self.take_done(done),
+        }
+    }
+
+    fn take_done(&self, done: Done) {
+        let mut state = self.lock();
+        let is_its_own = |running: &Running| running.request_id == done.request_id;
+        if !state.running.get(&done.environment).is_some_and(is_its_own) {
+            return;
+        }
+        let Some(running) = state.running.remove(&done.environment) else { return };
+        let memory_bytes = match state.environments.get_mut(&done.environment) {
+            Some(environment) => {
+                environment.memory_bytes = environment.memory_bytes.max(done.memory_bytes);
+                environment.memory_bytes
+            }
+            None => done.memory_bytes,
+        };
+        state.last_used = Instant::now();
+        let is_spoilt = !matches!(done.ending, Ending::Value(_) | Ending::Error(_));
+        drop(state);
+        self.finish(running, done, memory_bytes);
+        if is_spoilt || self.is_retired() {
+            self.retire();
+        }
+    }
+
+    async fn call_aws(
+        &self,
+        calls: &AwsCalls,
+        service: String,
+        operation: String,
+        input: &serde_json::value::RawValue,
+    ) -> Result<Box<serde_json::value::RawValue>, AwsFailure> {
+        let input = serde_json::from_str(input.get()).map_err(|error| malformed(&error))?;
+        let call = AwsCall { session: self.spec.session.clone(), service, operation, input };
+        let output = (calls.0)(call).await.map_err(failure)?;
+        serde_json::value::to_raw_value(&output).map_err(|error| malformed(&error))
+    }
+
+    fn finish(&self, running: Running, done: Done, memory_bytes: u64) {
+        let memory_mb = self.spec.memory_mb;
+        let write = |text: String| write_log(&running.logs, &running.log_stream, text);
+        if !running.has_started {
+            write(report::start_line(&running.request_id, &self.spec.version));
+        }
+        if let Some(text) = report::ending_line(&running.request_id, report::now(), memory_mb, &done.ending) {
+            write(text);
+        }
+        write(report::end_line(&running.request_id));
+        write(report::report_line(&done, memory_mb, memory_bytes));
+        running.done.send(done).ok();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn write_frames(mut input: ChildStdin, mut queue: mpsc::Receiver<Vec<u8>>) {
+    while let Some(frame) = queue.recv().await {
+        if input.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn write_log(logs: &LogSink, stream: &str, text: String) {
+    (logs.0)(LogLine { at: report::now(), stream: stream.to_owned(), text });
+}
+
+fn exit(environment: u32, running: &Running, status: Option<&ExitStatus>) -> Done {
+    let reason = match status.map(|status| (status.signal(), status.code())) {
+        Some((Some(9), _)) => "signal: killed".to_owned(),
+        Some((Some(6), _)) => "signal: aborted".to_owned(),
+        Some((Some(11), _)) => "signal: segmentation fault".to_owned(),
+        Some((Some(other), _)) => format!("signal: {other}"),
+        Some((None, Some(code))) => format!("exit status {code}"),
+        _ => "exit status unknown".to_owned(),
+    };
+    let text = format!("RequestId: {} Error: Runtime exited with error: {reason}", running.request_id);
+    Done {
+        environment,
+        request_id: running.request_id.clone(),
+        ending: Ending::Uncaught(report::failure("Runtime.ExitError", &text)),
+        duration_us: 0,
+        init_us: None,
+        memory_bytes: 0,
+    }
+}
+
+fn failure(error: AwsCallError) -> AwsFailure {
+    let AwsCallError { code, message, status, request_id } = error;
+    AwsFailure { code, message, status, request_id }
+}
+
+fn throttled() -> AwsFailure {
+    AwsFailure {
+        code: "ThrottlingException".to_owned(),
+        message: format!("Rate exceeded: {AWS_CALLS_MAX} calls of this function are in flight"),
+        status: 400,
+        request_id: String::new(),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> AwsFailure {
+    AwsFailure {
+        code: "SerializationException".to_owned(),
+        message: error.to_string(),
+        status: 400,
+        request_id: String::new(),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
