@@ -3,13 +3,16 @@
 //! A record is stored under its key as eight bytes of revision (big-endian) and the value. The sequence number of the
 //! last commit lies beside the records and changes in the same transaction.
 
+use std::io::ErrorKind;
 use std::ops::Bound;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
 use crate::commit::Record;
+use crate::directory::private_file;
 use crate::error::StoreError;
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
@@ -29,8 +32,17 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens or makes the file at `path`, repairing it where the last run was killed.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
-        let database =
-            Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| sentence(path, error))?;
+        private_file()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(|error| StoreError::io("open", path, &error))?;
+        // redb may panic on a file that was altered behind its back.
+        let open = || Builder::new().set_cache_size(CACHE_BYTES).create(path);
+        let database = catch_unwind(open).map_err(|_| damaged(path, "its pages contradict each other"))?;
+        let database = database.map_err(|error| sentence(path, error))?;
         let engine = Self { database, path: path.to_owned() };
         // Both tables exist from here on, so that readers need not ask.
         engine.transact(|_| Ok(()))?;
@@ -153,24 +165,28 @@ impl Draft<'_> {
 }
 
 fn short_record(path: &Path, key: &[u8]) -> StoreError {
-    StoreError::Corrupt(format!(
-        "{} is damaged: the record {} has no revision; restore the data directory from a copy",
-        path.display(),
-        String::from_utf8_lossy(key)
-    ))
+    damaged(path, &format!("the record {} has no revision", String::from_utf8_lossy(key)))
+}
+
+fn damaged(path: &Path, what: &str) -> StoreError {
+    StoreError::Corrupt(format!("{} is damaged ({what}); restore the data directory from a copy", path.display()))
 }
 
 fn sentence(path: &Path, error: impl Into<redb::Error>) -> StoreError {
-    let path = path.display();
     match error.into() {
-        redb::Error::Io(error) => StoreError::Io(format!("cannot read or write {path}: {error}")),
+        redb::Error::Io(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            damaged(path, &error.to_string())
+        }
+        redb::Error::Io(error) => StoreError::io("read or write", path, &error),
         redb::Error::PreviousIo => StoreError::Io(format!(
-            "{path} is not used after a disk error; find the error in the log, repair its cause and start the server again"
+            "{} is not used after a disk error; find the error in the log, repair its cause and start the server again",
+            path.display()
         )),
         redb::Error::DatabaseAlreadyOpen => StoreError::InUse(format!(
-            "{path} is open in another server; stop that one or choose another data directory"
+            "{} is open in another server; stop it, or choose another data directory",
+            path.display()
         )),
         redb::Error::DatabaseClosed => StoreError::Closed,
-        error => StoreError::Corrupt(format!("{path} is damaged ({error}); restore the data directory from a copy")),
+        error => damaged(path, &error.to_string()),
     }
 }

@@ -8,6 +8,7 @@
 mod apply;
 mod blobs;
 mod commit;
+mod directory;
 mod engine;
 mod error;
 mod journal;
@@ -19,6 +20,9 @@ mod writer;
 pub use blobs::{BlobId, Blobs};
 pub use commit::{Change, Expect, Record, Write};
 pub use error::{CommitError, StoreError};
-pub use journal::{Entry, Journal, JournalBounds};
-pub use limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+pub use journal::{Entry, Journal, JournalBounds, StreamFacts};
+pub use limits::{
+    BLOB_BYTES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, ENTRY_BYTES_MAX, KEY_BYTES_MAX, STREAM_BYTES_MAX,
+    VALUE_BYTES_MAX,
+};
 pub use store::Store;

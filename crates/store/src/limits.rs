@@ -22,3 +22,21 @@ pub(crate) const QUEUE_UNITS_MAX: usize = (64 << 20) / QUEUE_UNIT_BYTES;
 /// One engine transaction takes at most this much from the queue, so that no commit waits for an endless one.
 pub(crate) const GROUP_COMMITS_MAX: usize = 4096;
 pub(crate) const GROUP_BYTES_MAX: usize = 16 << 20;
+
+/// Lambda takes packages of 50 MB by direct upload; zip and JSON framing stay below the rest.
+pub const BLOB_BYTES_MAX: usize = 64 << 20;
+
+/// A log event of CloudWatch has at most 1 MB.
+pub const ENTRY_BYTES_MAX: usize = 1 << 20;
+/// A log group and a log stream of 512 characters each, as UTF-8, and what joins them.
+pub const STREAM_BYTES_MAX: usize = 2048;
+/// Journals are named by the code; this keeps the folder's name below what file systems take.
+pub(crate) const JOURNAL_NAME_BYTES_MAX: usize = 64;
+
+/// Memory an entry takes beside its value and the name of its stream, where the stream has no other entry: its place in
+/// the ring and in the index, allocations included.
+pub(crate) const ENTRY_OVERHEAD_BYTES: u64 = 192;
+/// Segments are removed whole: an eighth of a journal bounds what lies on disk beyond it.
+pub(crate) const SEGMENTS_PER_JOURNAL: u64 = 8;
+/// Less is not worth a file.
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 64 << 10;

@@ -8,9 +8,10 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::blobs::Blobs;
 use crate::commit::{Change, Record, Write, size_bytes};
+use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::{CommitError, StoreError};
-use crate::journal::{Journal, JournalBounds};
+use crate::journal::{Journal, JournalBounds, Journals};
 use crate::limits::{QUEUE_COMMITS_MAX, QUEUE_UNIT_BYTES, QUEUE_UNITS_MAX};
 use crate::writer::{self, Proposal, View};
 
@@ -29,13 +30,18 @@ struct Inner {
     /// Its sender lives in the writer's thread.
     writer_ended: watch::Receiver<()>,
     blobs: Blobs,
+    journals: Journals,
+    /// Given back last.
+    directory: Mutex<Option<Directory>>,
 }
 
 impl Store {
     /// Blocking: opens or makes the store below `dir`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(dir).map_err(|error| StoreError::io("make the directory", dir, &error))?;
-        let view = Arc::new(View::new(Engine::open(&dir.join("records.redb"))?));
+        let directory = Directory::take(dir)?;
+        let view = Arc::new(View::new(open_engine(&directory)?));
+        let blobs = Blobs::open(directory.blobs_path())?;
+        let journals = Journals::start(directory.journals_path())?;
         let (queue, proposals) = mpsc::channel(QUEUE_COMMITS_MAX);
         let (alive, writer_ended) = watch::channel(());
         let writer = std::thread::Builder::new()
@@ -55,7 +61,9 @@ impl Store {
                 queue_units: Arc::new(Semaphore::new(QUEUE_UNITS_MAX)),
                 writer: Mutex::new(Some(writer)),
                 writer_ended,
-                blobs: Blobs {},
+                blobs,
+                journals,
+                directory: Mutex::new(Some(directory)),
             }),
         })
     }
@@ -114,9 +122,12 @@ impl Store {
         &self.inner.blobs
     }
 
-    /// Opens (or makes) the journal `name`.
-    pub fn journal(&self, _name: &str, _bounds: JournalBounds) -> Result<Journal, StoreError> {
-        Ok(Journal {})
+    /// Opens (or makes) the journal `name`. Blocking the first time: reads its files.
+    pub fn journal(&self, name: &str, bounds: JournalBounds) -> Result<Journal, StoreError> {
+        if self.lock_queue().is_none() {
+            return Err(StoreError::Closed);
+        }
+        self.inner.journals.open(name, bounds)
     }
 
     /// Writes out what journals hold, finishes the running commits, refuses what comes after.
@@ -124,7 +135,9 @@ impl Store {
         self.lock_queue().take();
         // Nothing is ever sent: the channel ends with the writer.
         let _ = self.inner.writer_ended.clone().changed().await;
-        self.inner.view.close();
+        let inner = self.inner.clone();
+        // It fails only where the runtime ends; then the last clone's end does the same.
+        let _ = tokio::task::spawn_blocking(move || inner.release()).await;
     }
 
     fn lock_queue(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Proposal>>> {
@@ -144,6 +157,35 @@ impl Drop for Inner {
             // A panic of the writer has been told in `failure`.
             let _ = writer.join();
         }
-        self.view.close();
+        self.release();
     }
+}
+
+impl Inner {
+    /// After the writer: journals to disk, files closed, the directory free for another server.
+    fn release(&self) {
+        self.journals.stop();
+        self.blobs.close();
+        self.view.close();
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+/// The records of a directory that is already held. A store that was whole once must be whole now.
+fn open_engine(directory: &Directory) -> Result<Engine, StoreError> {
+    let is_made = directory.is_made()?;
+    let path = directory.records_path();
+    let size_bytes = path.metadata().ok().map(|metadata| metadata.len());
+    if is_made && size_bytes.unwrap_or(0) == 0 {
+        return Err(StoreError::Corrupt(format!(
+            "{} {} though the store was in use before; restore the data directory from a copy",
+            path.display(),
+            if size_bytes.is_none() { "is missing" } else { "is empty" }
+        )));
+    }
+    let engine = Engine::open(&path)?;
+    if !is_made {
+        directory.mark_made()?;
+    }
+    Ok(engine)
 }

@@ -94,18 +94,16 @@ pub async fn scans_are_ordered_bounded_and_keep_to_the_prefix(store: Store) {
     assert_eq!(keys(store.scan(b"scan/b/").unwrap()), ["scan/b/1", "scan/b/2", "scan/b/3"]);
     assert_eq!(keys(store.scan(b"scan/b").unwrap()), ["scan/b", "scan/b/1", "scan/b/2", "scan/b/3"]);
     assert_eq!(keys(store.scan(b"scan/none").unwrap()), [] as [&str; 0]);
-    let cases: [(Option<&[u8]>, usize, &[&str]); 7] = [
-        (None, 2, &["scan/b/1", "scan/b/2"]),
-        (None, 0, &[]),
-        (Some(b"scan/b/1"), 9, &["scan/b/2", "scan/b/3"]),
-        (Some(b"scan/b/1x"), 1, &["scan/b/2"]),
-        (Some(b"scan/b/3"), 9, &[]),
-        (Some(b"aaa"), 1, &["scan/b/1"]),
-        (Some(b"zzz"), 9, &[]),
-    ];
-    for (after, limit, expected) in cases {
-        assert_eq!(keys(store.scan_after(b"scan/b/", after, limit).unwrap()), expected, "after {after:?}");
-    }
+    let page = |after: Option<&str>, limit| {
+        keys(store.scan_after(b"scan/b/", after.map(str::as_bytes), limit).unwrap()).join(" ")
+    };
+    assert_eq!(page(None, 2), "scan/b/1 scan/b/2");
+    assert_eq!(page(None, 0), "");
+    assert_eq!(page(Some("scan/b/1"), 9), "scan/b/2 scan/b/3");
+    assert_eq!(page(Some("scan/b/1x"), 1), "scan/b/2");
+    assert_eq!(page(Some("scan/b/3"), 9), "");
+    assert_eq!(page(Some("aaa"), 1), "scan/b/1");
+    assert_eq!(page(Some("zzz"), 9), "");
 }
 
 pub async fn a_watch_tells_what_was_committed_below_it(store: Store) {
