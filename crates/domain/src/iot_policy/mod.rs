@@ -103,3 +103,6 @@ pub fn judge(policies: &[Arc<CompiledPolicy>], action: IotAction, resource: &str
     }
     Decision::NotAllowed
 }
+
+#[cfg(test)]
+mod tests;

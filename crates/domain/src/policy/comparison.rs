@@ -140,3 +140,64 @@ fn split_outside_variables(text: &str) -> Vec<&str> {
     parts.extend(text.get(start..));
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{date_millis, number, split_outside_variables};
+    use crate::iam::{Decision, Kind, PolicyDocument, Request, judge_identity};
+
+    #[test]
+    fn numbers_and_dates() {
+        for (text, expected) in [("7", Some(7.0)), (" -1.5 ", Some(-1.5)), ("", None), ("NaN", None), ("inf", None)] {
+            assert_eq!(number(text), expected, "{text:?}");
+        }
+        for (text, expected) in [
+            ("1970-01-02", Some(86_400_000.0)),
+            ("1970-01-01T00:01Z", Some(60_000.0)),
+            ("1970-01-01T00:00:01.5Z", Some(1500.0)),
+            ("1970-01-01T01:00:00+01:00", Some(0.0)),
+            ("60", Some(60_000.0)),
+            ("tomorrow", None),
+            ("", None),
+        ] {
+            assert_eq!(date_millis(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ordered_operators() {
+        for (operator, value, expected) in [
+            ("NumericEquals", "10", true),
+            ("NumericEquals", "10.0", true),
+            ("NumericNotEquals", "10", false),
+            ("NumericLessThan", "10", false),
+            ("NumericLessThan", "9", true),
+            ("NumericLessThanEquals", "10", true),
+            ("NumericGreaterThan", "10", false),
+            ("NumericGreaterThan", "100", true),
+            ("NumericGreaterThanEquals", "10", true),
+            ("NumericEquals", "ten", false),
+            ("DateLessThan", "1970-01-01T00:00:09Z", true),
+            ("DateGreaterThan", "2026-01-01T00:00:00Z", true),
+            ("DateGreaterThanEquals", "1970-01-01T00:00:10Z", true),
+            ("DateLessThanEquals", "1970-01-01T00:00:11Z", false),
+            ("DateEquals", "10", true),
+            ("DateNotEquals", "10", false),
+        ] {
+            let policy = format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"*","Resource":"*",
+                    "Condition":{{"{operator}":{{"k":10}}}}}}}}"#
+            );
+            let policy = PolicyDocument::parse(&policy, Kind::Identity).unwrap();
+            let request = Request { action: "s3:GetObject", resource: "*", context: &[("K", value)] };
+            let decision = judge_identity(&[policy], &request);
+            assert_eq!(decision == Decision::Allowed, expected, "{operator} {value}");
+        }
+    }
+
+    #[test]
+    fn colons_inside_variables_split_nothing() {
+        let parts = split_outside_variables("arn:aws:iot:${aws:RequestedRegion}:1:topic/a:b");
+        assert_eq!(parts, ["arn", "aws", "iot", "${aws:RequestedRegion}", "1", "topic/a:b"]);
+    }
+}

@@ -202,3 +202,147 @@ impl<K> Pattern<K> {
 fn end_of(literal: &str, rest: &str, at: usize) -> Option<usize> {
     rest.starts_with(literal).then_some(at + literal.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Just, Strategy, prop_oneof, proptest};
+
+    use super::super::Values;
+    use super::{Context, Pattern, PatternError, Syntax, Variables, Wildcards};
+
+    const LIKE: Syntax = Syntax { wildcards: Wildcards::Match, variables: Variables::Substitute };
+
+    /// `${v}` has a value with wildcards in it; nothing else has one.
+    struct OneVariable;
+
+    impl Context for OneVariable {
+        type Key = String;
+
+        fn values(&self, _key: &String) -> Values<'_> {
+            Values::Absent
+        }
+
+        fn substitute(&self, key: &String) -> Option<&str> {
+            (key == "v").then_some("a*?é")
+        }
+    }
+
+    fn is_match(pattern: &str, text: &str, syntax: Syntax) -> bool {
+        Pattern::parse(pattern, syntax).unwrap().matches(text, &OneVariable)
+    }
+
+    #[test]
+    fn table() {
+        for (pattern, text, expected) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "a/b/é", true),
+            ("a*", "a", true),
+            ("a*c", "abcbc", true),
+            ("a*c", "abcb", false),
+            ("*a*b*c*", "xxaxxbxxcxx", true),
+            ("*a*b*c*", "xxcxxbxxaxx", false),
+            ("?", "é", true),
+            ("?", "", false),
+            ("?", "ab", false),
+            ("*?", "é", true),
+            ("a/+/#", "a/+/#", true),
+            ("a/+/#", "a/b/c", false),
+            ("${v}", "a*?é", true),
+            ("${v}", "abcé", false),
+            ("x${ v }*", "xa*?é/y", true),
+            ("${missing}", "${missing}", false),
+            ("*${missing}", "anything", false),
+            ("${missing, 'd'}", "d", true),
+            ("a${*}${?}${$}b", "a*?$b", true),
+            ("a${*}b", "axb", false),
+            ("$aws/things/*", "$aws/things/x", true),
+            ("$$", "$$", true),
+        ] {
+            assert_eq!(is_match(pattern, text, LIKE), expected, "{pattern:?} on {text:?}");
+        }
+        let old = Syntax { variables: Variables::Literal, ..LIKE };
+        assert!(is_match("${v}*", "${v}x", old), "2008-10-17 knows no variables");
+        let exact = Syntax { wildcards: Wildcards::Literal, ..LIKE };
+        assert!(is_match("a*", "a*", exact) && !is_match("a*", "ab", exact));
+        for (pattern, error) in [
+            ("a${b", PatternError::UnclosedVariable),
+            ("${", PatternError::UnclosedVariable),
+            ("${}", PatternError::EmptyVariable),
+            ("${ , 'x'}", PatternError::EmptyVariable),
+        ] {
+            assert_eq!(Pattern::<String>::parse(pattern, LIKE).unwrap_err(), error, "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn many_stars_take_no_exponential_time() {
+        let pattern = "*a".repeat(500) + "b";
+        assert!(!is_match(&pattern, &"a".repeat(2000), LIKE));
+    }
+
+    /// The definition, in the plainest words.
+    fn naive(pattern: &[&str], text: &str) -> bool {
+        let Some((first, rest)) = pattern.split_first() else { return text.is_empty() };
+        let mut characters = text.chars();
+        match *first {
+            "*" => naive(rest, text) || (characters.next().is_some() && naive(pattern, characters.as_str())),
+            "?" => characters.next().is_some() && naive(rest, characters.as_str()),
+            other => {
+                let literal = match other {
+                    "${v}" => "a*?é",
+                    "${*}" => "*",
+                    "${?}" => "?",
+                    "${$}" => "$",
+                    "${missing}" => return false,
+                    plain => plain,
+                };
+                text.strip_prefix(literal).is_some_and(|text| naive(rest, text))
+            }
+        }
+    }
+
+    fn token() -> impl Strategy<Value = &'static str> {
+        prop_oneof![
+            6 => prop_oneof![Just("a"), Just("b"), Just("/"), Just("é"), Just("+")],
+            4 => prop_oneof![Just("*"), Just("?")],
+            1 => prop_oneof![Just("${v}"), Just("${*}"), Just("${?}"), Just("${$}"), Just("${missing}")],
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(
+            pattern in proptest::collection::vec(token(), 0..10),
+            text in "[ab/é+*?$]{0,12}",
+        ) {
+            assert_eq!(is_match(&pattern.concat(), &text, LIKE), naive(&pattern, &text));
+        }
+
+        #[test]
+        fn matches_what_it_was_made_from(
+            tokens in proptest::collection::vec((token(), "[ab/é]{0,3}"), 0..12),
+        ) {
+            let mut text = String::new();
+            let mut pattern = String::new();
+            for (token, run) in tokens.iter().filter(|(token, _)| *token != "${missing}") {
+                pattern.push_str(token);
+                match *token {
+                    "*" => text.push_str(run),
+                    "${v}" => text.push_str("a*?é"),
+                    "${*}" => text.push('*'),
+                    "${$}" => text.push('$'),
+                    "?" | "${?}" => text.push('?'),
+                    plain => text.push_str(plain),
+                }
+            }
+            assert!(is_match(&pattern, &text, LIKE), "{pattern:?} on {text:?}");
+        }
+
+        #[test]
+        fn any_text_parses_or_says_why(text in "\\PC{0,60}") {
+            let _ = Pattern::<String>::parse(&text, LIKE);
+        }
+    }
+}

@@ -203,7 +203,7 @@ fn taken(members: &[Member], dialect: Dialect) -> Result<(), Fault> {
 }
 
 fn actions(members: &[Member], statement_at: usize) -> Result<Listed<Pattern<String>>, Fault> {
-    let Some((texts, is_inverted)) = listed(members, ["Action", "NotAction"])? else {
+    let Some(Listed { items: texts, is_inverted }) = listed(members, ["Action", "NotAction"])? else {
         return Err(Fault::new(statement_at, "a statement has no \"Action\""));
     };
     let syntax = Syntax { wildcards: Wildcards::Match, variables: Variables::Literal };
@@ -224,7 +224,9 @@ fn resources<K>(members: &[Member], variables: Variables) -> Result<Option<Liste
 where
     K: for<'name> From<&'name str>,
 {
-    let Some((texts, is_inverted)) = listed(members, ["Resource", "NotResource"])? else { return Ok(None) };
+    let Some(Listed { items: texts, is_inverted }) = listed(members, ["Resource", "NotResource"])? else {
+        return Ok(None);
+    };
     let mut items = Vec::with_capacity(texts.len());
     for (at, text) in texts {
         if !text.starts_with("arn:") && !text.starts_with('*') {
@@ -236,10 +238,8 @@ where
     Ok(Some(Listed { items, is_inverted }))
 }
 
-/// Strings with where they stand, and whether they are what the statement leaves out.
-type Listing<'a> = (Vec<(usize, &'a str)>, bool);
-
-fn listed<'a>(members: &'a [Member], [name, inverse]: [&str; 2]) -> Result<Option<Listing<'a>>, Fault> {
+/// The strings of an element or of its inverse, each with where it stands.
+fn listed<'a>(members: &'a [Member], [name, inverse]: [&str; 2]) -> Result<Option<Listed<(usize, &'a str)>>, Fault> {
     let (node, name, is_inverted) = match (find(members, name), find(members, inverse)) {
         (None, None) => return Ok(None),
         (Some(node), None) => (node, name, false),
@@ -252,7 +252,7 @@ fn listed<'a>(members: &'a [Member], [name, inverse]: [&str; 2]) -> Result<Optio
     if texts.is_empty() {
         return Err(Fault::new(node.at, format!("\"{name}\" is empty; name at least one")));
     }
-    Ok(Some((texts, is_inverted)))
+    Ok(Some(Listed { items: texts, is_inverted }))
 }
 
 pub(super) fn object<'a>(node: &'a Node, what: &str) -> Result<&'a [Member], Fault> {
