@@ -211,3 +211,90 @@ impl fmt::Display for TopicFilter {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{MultiLevel, TopicError, TopicFilter, TopicName};
+
+    #[test]
+    fn names() {
+        let check = |text: &str, expected: Result<usize, TopicError>| {
+            assert_eq!(TopicName::parse(text).map(|topic| topic.level_count()), expected, "{text:?}");
+        };
+        check("a", Ok(1));
+        check("/", Ok(2));
+        check("a/b c/\u{e9}", Ok(3));
+        check("$aws/rules/r/x", Ok(4));
+        check(&"x".repeat(65_535), Ok(1));
+        check("", Err(TopicError::Empty));
+        check(&"x".repeat(65_536), Err(TopicError::TooLong));
+        check("a\0", Err(TopicError::Nul));
+        check("a/+", Err(TopicError::Wildcard));
+        check("a#", Err(TopicError::Wildcard));
+    }
+
+    #[test]
+    fn filters() {
+        let check = |text: &str, expected: Result<(Option<&str>, &str), TopicError>| {
+            let parsed = TopicFilter::parse(text);
+            let parts = parsed.as_ref().map(|filter| (filter.share_group(), filter.pattern()));
+            assert_eq!(parts.map_err(|error| *error), expected, "{text:?}");
+        };
+        for text in ["#", "+", "/", "+/+", "a/#", "/#", "a//b", "a/+/b", "$SYS/#", "$share"] {
+            check(text, Ok((None, text)));
+        }
+        for text in ["a#", "#/a", "a/#/b", "##", "a+", "+a", "a/b+/c"] {
+            check(text, Err(TopicError::MisplacedWildcard));
+        }
+        check("", Err(TopicError::Empty));
+        check("a\0b", Err(TopicError::Nul));
+        check("$share/g/a/+", Ok((Some("g"), "a/+")));
+        check("$share/g//", Ok((Some("g"), "/")));
+        for text in ["$share/", "$share/g", "$share/g/", "$share//a", "$share/+/a", "$share/g#/a"] {
+            check(text, Err(TopicError::MalformedShare));
+        }
+        check("$share/g/a#", Err(TopicError::MisplacedWildcard));
+    }
+
+    #[test]
+    fn matching() {
+        let check = |filter: &str, topic: &str, expected: bool| {
+            let filter = TopicFilter::parse(filter).expect("a filter");
+            assert_eq!(filter.matches(topic), expected, "{filter} and {topic}");
+        };
+        check("a/b", "a/b", true);
+        check("a/b", "a/b/", false);
+        check("a/b", "a", false);
+        check("a/b", "A/b", false);
+        check("+", "a", true);
+        check("+", "/a", false);
+        check("+/+", "/a", true);
+        check("/+", "/a", true);
+        check("a/+", "a/", true);
+        check("a/+", "a", false);
+        check("a/+/c", "a/b/c", true);
+        check("a/+/c", "a/b/d/c", false);
+        check("#", "a/b", true);
+        check("#", "/", true);
+        check("a/#", "a/b/c", true);
+        check("a/#", "a", true);
+        check("a/#", "ab", false);
+        check("+/#", "a", true);
+        check("#", "$aws/x", false);
+        check("+/x", "$aws/x", false);
+        check("$aws/#", "$aws/x", true);
+        check("$aws/+", "$aws/x", true);
+        check("$share/g/a/#", "a/b", true);
+        check("$share/g/#", "$share/g/x", false);
+    }
+
+    #[test]
+    fn the_parent_may_be_left_out() {
+        let filter = TopicFilter::parse("a/#").expect("a filter");
+        assert!(filter.matches_with("a", MultiLevel::WithParent));
+        assert!(!filter.matches_with("a", MultiLevel::BelowParent));
+        assert!(filter.matches_with("a/", MultiLevel::BelowParent));
+        let all = TopicFilter::parse("#").expect("a filter");
+        assert!(all.matches_with("a", MultiLevel::BelowParent));
+    }
+}

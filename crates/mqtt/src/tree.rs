@@ -231,3 +231,106 @@ impl<K, V> Node<K, V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof, proptest};
+
+    use super::{ROOT, SubscriptionTree};
+    use crate::topic::{MultiLevel, TopicFilter, TopicName};
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(TopicFilter, u8),
+        Remove(TopicFilter, u8),
+        Match(TopicName),
+    }
+
+    /// Few different levels, so that filters meet.
+    fn step() -> impl Strategy<Value = Step> {
+        let filter = proptest::string::string_regex("(\\$?[ab]?|\\+)(/([ab]?|\\+)){0,3}(/#)?|#").expect("a pattern");
+        let filter = filter.prop_filter_map("a filter", |text| TopicFilter::parse(&text).ok()).boxed();
+        let topic = proptest::string::string_regex("\\$?[ab]?(/[abc]?){0,3}").expect("a pattern");
+        let topic = topic.prop_filter_map("a topic", |text| TopicName::parse(&text).ok());
+        prop_oneof![
+            (filter.clone(), 0..4u8).prop_map(|(filter, key)| Step::Insert(filter, key)),
+            (filter, 0..4u8).prop_map(|(filter, key)| Step::Remove(filter, key)),
+            topic.prop_map(Step::Match),
+        ]
+    }
+
+    type Found = Vec<(u8, usize, MultiLevel)>;
+
+    fn matches(tree: &SubscriptionTree<u8, usize>, topic: &TopicName) -> Found {
+        let mut found = Vec::new();
+        tree.for_each_match(topic, |key, value, multi_level| found.push((*key, *value, multi_level)));
+        found.sort_unstable_by_key(|(key, value, _)| (*key, *value));
+        found
+    }
+
+    /// The same by trying every filter.
+    fn naive(model: &BTreeMap<(TopicFilter, u8), usize>, topic: &TopicName) -> Found {
+        let mut found: Found = model
+            .iter()
+            .filter(|((filter, _), _)| filter.matches(topic.as_str()))
+            .map(|((filter, key), value)| {
+                let strictly = filter.matches_with(topic.as_str(), MultiLevel::BelowParent);
+                (*key, *value, if strictly { MultiLevel::BelowParent } else { MultiLevel::WithParent })
+            })
+            .collect();
+        found.sort_unstable_by_key(|(key, value, _)| (*key, *value));
+        found
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn it_agrees_with_trying_every_filter(steps in vec(step(), 1..60), drain in any::<bool>()) {
+            let mut tree = SubscriptionTree::new();
+            let mut model = BTreeMap::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Insert(filter, key) => {
+                        let before = model.insert((filter.clone(), key), number);
+                        assert_eq!(tree.insert(&filter, key, number), before);
+                    }
+                    Step::Remove(filter, key) => {
+                        assert_eq!(tree.remove(&filter, &key), model.remove(&(filter.clone(), key)));
+                        assert_eq!(tree.get_mut(&filter, &key), None);
+                    }
+                    Step::Match(topic) => assert_eq!(matches(&tree, &topic), naive(&model, &topic)),
+                }
+                assert_eq!(tree.len(), model.len());
+            }
+            if drain {
+                for (filter, key) in model.keys() {
+                    assert!(tree.remove(filter, key).is_some());
+                }
+                assert!(tree.is_empty());
+                assert_eq!(tree.free.len(), tree.nodes.len() - 1, "nothing but the root is in use");
+                assert!(tree.nodes[ROOT].is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_filters_and_topics_do_not_exhaust_the_stack() {
+        let mut tree = SubscriptionTree::new();
+        let slashes = "/".repeat(65_535);
+        let exact = TopicFilter::parse(&slashes).expect("a filter");
+        let wild = TopicFilter::parse(&"+/".repeat(32_767)).expect("a filter");
+        tree.insert(&exact, 1u8, 1usize);
+        tree.insert(&wild, 2, 2);
+        let topic = TopicName::parse(&slashes).expect("a topic");
+        assert_eq!(matches(&tree, &topic), [(1, 1, MultiLevel::BelowParent)]);
+        let topic = TopicName::parse(&slashes[..32_767]).expect("a topic");
+        assert_eq!(matches(&tree, &topic), [(2, 2, MultiLevel::BelowParent)]);
+        assert_eq!(tree.remove(&exact, &1), Some(1));
+        assert_eq!(tree.remove(&wild, &2), Some(2));
+        assert_eq!(tree.free.len(), tree.nodes.len() - 1);
+    }
+}

@@ -47,7 +47,7 @@ macro_rules! property_table {
             }
 
             /// Table 2-4 of the standard.
-            fn belongs(&self, place: Place) -> bool {
+            pub(crate) fn belongs(&self, place: Place) -> bool {
                 match self {
                     $(Property::$variant(_) => match place {
                         Place::In(kind) => [$(PacketKind::$kind),*].contains(&kind),
