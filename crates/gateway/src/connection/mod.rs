@@ -70,7 +70,12 @@ pub(crate) async fn serve(gateway: &Gateway, accepted: Accepted, mut peer: Peer,
             match admission::admit(gateway, &mut line.session, &peer, accepted.certificate, &connect).await {
                 Err(end) => end,
                 Ok(admitted) => {
-                    tracing::debug!(connection = peer.connection, client_id = connect.client_id, "connected");
+                    tracing::debug!(
+                        connection = peer.connection,
+                        client_id = connect.client_id,
+                        tls_version = peer.tls_version,
+                        "connected"
+                    );
                     line.session.accept_connect(None, uptime.now_ms());
                     let mut live = Live::new(gateway, &mut line, admitted);
                     let end = live.run(&mut shutdown).await;
