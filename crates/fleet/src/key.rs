@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{KeyPair, PublicKeyData, RsaKeySize, SigningKey};
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 
 use crate::Error;
 
@@ -30,9 +32,11 @@ impl Key {
         Self::of(pair)
     }
 
-    /// PKCS #8 (`openssl genpkey`, `openssl genrsa` of version 3), PKCS #1 or SEC 1.
+    /// PKCS #8 (`openssl genpkey`, `openssl genrsa` of version 3), PKCS #1 or SEC 1. Other blocks around it, such as
+    /// the EC PARAMETERS that `openssl ecparam -genkey` writes first, are passed over.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
-        Self::of(KeyPair::from_pem(pem))
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| Error::Key(error.to_string()))?;
+        Self::of(KeyPair::try_from(&der))
     }
 
     fn of(pair: Result<KeyPair, rcgen::Error>) -> Result<Self, Error> {

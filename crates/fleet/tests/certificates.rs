@@ -133,3 +133,15 @@ fn keys_and_chains_survive_as_pem() {
     let (one, other) = (Ca::new("A", KeyAlgorithm::EcP256).unwrap(), Ca::new("B", KeyAlgorithm::EcP256).unwrap());
     assert!(Ca::from_pem(&one.certificate_pem(), &other.key().pem()).is_err());
 }
+
+#[test]
+fn keys_as_openssl_writes_them() {
+    let key = Key::generate(KeyAlgorithm::EcP256).unwrap();
+    // `openssl ecparam -name prime256v1 -genkey` puts the curve's name in front.
+    let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    let again = Key::from_pem(&format!("{parameters}{}", key.pem())).unwrap();
+    assert_eq!(again.pkcs8_der(), key.pkcs8_der());
+    for pem in ["", "no key", parameters] {
+        assert!(Key::from_pem(pem).is_err(), "{pem:?}");
+    }
+}
