@@ -42,6 +42,7 @@ use connection::Standings;
 use functions::Functions;
 use invocation::Invocations;
 use iot::ca_index::CaIndex;
+use logs::LogJournal;
 use rules::RuleSet;
 use store::Store;
 use tokio::sync::{Notify, watch};
@@ -63,6 +64,7 @@ struct Inner {
     rules: RuleSet,
     standings: Standings,
     admissions: Admissions,
+    logs: LogJournal,
     invocations: Invocations,
     /// Rings when an outbox row has been committed.
     outbox: Notify,
@@ -80,6 +82,7 @@ impl Services {
         let services = Self {
             inner: Arc::new(Inner {
                 admissions: Admissions::open(&store)?,
+                logs: LogJournal::open(&store)?,
                 config,
                 store,
                 broker,

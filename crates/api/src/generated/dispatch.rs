@@ -4,6 +4,7 @@ use serde_json::Value;
 use services::iam::Iam;
 use services::iot::Iot;
 use services::lambda::Lambda;
+use services::logs::Logs;
 use services::sts::Sts;
 use services::{Error, Op, Services};
 
@@ -22,6 +23,7 @@ pub async fn dispatch(
         "lambda" => lambda(&services.lambda(), op, operation, input).await,
         "iam" => iam(&services.iam(), op, operation, input).await,
         "sts" => sts(&services.sts(), op, operation, input).await,
+        "logs" => logs(&services.logs(), op, operation, input).await,
         _ => Err(unserved(service, operation)),
     }
 }
@@ -74,5 +76,15 @@ async fn sts(verbs: &Sts, op: &Op, operation: &'static str, input: Value) -> Res
     match operation {
         "GetCallerIdentity" => answered(verbs.get_caller_identity(op, parsed(input)?).await),
         _ => Err(unserved("sts", operation)),
+    }
+}
+
+async fn logs(verbs: &Logs, op: &Op, operation: &'static str, input: Value) -> Result<Value, Error> {
+    match operation {
+        "DescribeLogGroups" => answered(verbs.describe_log_groups(op, parsed(input)?).await),
+        "DescribeLogStreams" => answered(verbs.describe_log_streams(op, parsed(input)?).await),
+        "FilterLogEvents" => answered(verbs.filter_log_events(op, parsed(input)?).await),
+        "GetLogEvents" => answered(verbs.get_log_events(op, parsed(input)?).await),
+        _ => Err(unserved("logs", operation)),
     }
 }
