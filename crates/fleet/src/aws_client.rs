@@ -25,6 +25,8 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// An answer that has not come by then is a failure; invocations may take longer: `with_deadline`.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+const HTTP_PORT: u16 = 80;
+
 /// Cheap to clone. Each call opens its own connection.
 #[derive(Clone)]
 pub struct AwsClient {
@@ -58,22 +60,22 @@ pub struct AwsResponse {
 }
 
 impl AwsClient {
-    /// `endpoint` is `http://127.0.0.1:4566`. For https give the root CA too.
+    /// `endpoint` is `http://127.0.0.1:4566`. https needs a root CA: see `with_tls`.
     pub fn new(endpoint: &str, region: &str, credentials: Credentials) -> Result<Self, Error> {
         let wrong = |why: &str| Error::Request(format!("the endpoint {endpoint} is not usable: {why}"));
         let uri: Uri = endpoint.parse().map_err(|_| wrong("it is no URL"))?;
         let authority = uri.authority().ok_or_else(|| wrong("it has no host"))?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let (default_port, tls) = match uri.scheme_str() {
-            Some("http") => (80, None),
+        match uri.scheme_str() {
+            Some("http") => {}
             Some("https") => return Err(wrong("for https, use AwsClient::with_tls")),
             _ => return Err(wrong("it must begin with http://")),
-        };
+        }
         Ok(Self {
             authority: authority.as_str().to_owned(),
             host,
-            port: authority.port_u16().unwrap_or(default_port),
-            tls,
+            port: authority.port_u16().unwrap_or(HTTP_PORT),
+            tls: None,
             credentials,
             region: region.to_owned(),
             deadline: DEADLINE,
