@@ -27,8 +27,8 @@ pub enum TopicError {
     MalformedShare,
 }
 
-/// Whether `sport/#` matches `sport` itself. The standard says that it does [MQTT-4.7.1-2, non-normative text];
-/// some services leave the parent out.
+/// Whether `sport/#` matches `sport` itself. The standard says that it does (section 4.7.1.2); some services
+/// leave the parent out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MultiLevel {
     WithParent,

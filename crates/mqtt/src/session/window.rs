@@ -9,6 +9,9 @@ use super::NotDelivered;
 use crate::codec::{self, Outgoing};
 use crate::packet::{Ack, PacketId, PacketKind, Publish, Version};
 
+/// Places that an empty window keeps: an idle connection should keep no memory of a burst.
+const IDLE_PLACES_MAX: usize = 4;
+
 /// What of a session outlives its connection: messages on their way to the client, and the packet identifiers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionState {
@@ -74,6 +77,9 @@ impl SessionState {
         // Clients acknowledge in order, so it is the first one nearly always.
         if let Some(index) = self.in_flight.iter().position(is_it) {
             self.in_flight.remove(index);
+            if self.in_flight.is_empty() && self.in_flight.capacity() > IDLE_PLACES_MAX {
+                self.in_flight = VecDeque::new();
+            }
         }
     }
 

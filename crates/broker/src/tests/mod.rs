@@ -1,5 +1,8 @@
 //! Scenarios of claims, subscriptions and publishes.
 
+mod fan_out;
+mod model;
+
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
