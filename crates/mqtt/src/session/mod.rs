@@ -17,7 +17,7 @@ use bytes::BytesMut;
 
 use crate::codec::{self, DecodeError, Decoder, Outgoing};
 use crate::packet::{
-    Ack, ConnAck, Connect, Disconnect, Packet, PacketId, PacketKind, Properties, Publish, Qos, ReasonCode, SubAck,
+    ConnAck, Connect, Disconnect, Packet, PacketId, PacketKind, Properties, Publish, Qos, ReasonCode, SubAck,
     Subscribe, UnsubAck, Version,
 };
 
@@ -341,12 +341,5 @@ impl Session {
     fn write(&mut self, packet: Packet) {
         let written = codec::encode(&packet, self.version, &mut self.out);
         debug_assert!(written.is_ok(), "{packet:?} must be encodable");
-    }
-}
-
-impl Ack {
-    fn write(&self, kind: PacketKind, version: Version, out: &mut BytesMut) {
-        let written = codec::encode_ack(kind, self, version, out);
-        debug_assert!(written.is_ok(), "{self:?} must be encodable");
     }
 }

@@ -140,7 +140,8 @@ impl AcksOwed {
             if !owed.answered {
                 return;
             }
-            Ack::success(owed.packet_id).write(PacketKind::PubAck, version, out);
+            let written = codec::encode_ack(PacketKind::PubAck, &Ack::success(owed.packet_id), version, out);
+            debug_assert!(written.is_ok(), "it has no field that could be too long");
             self.owed.pop_front();
             self.first += 1;
         }
