@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use serde_json::Value;
-use services::{AwsCall, AwsCallError, AwsCalls, Caller, Error};
+use services::{AwsCall, AwsCallError, AwsCalls, Caller, Error, Step};
 
 use crate::errors::{self, Fault, fault};
 use crate::model::Service;
@@ -55,6 +55,7 @@ impl Api {
             Some(operation) => dispatch::call(&self.inner.services, &op, service, operation, call.input).await,
             None => Err(fault(service, unknown(service, &call.operation))),
         };
+        self.inner.services.config().checkpoints.pass(Step::FunctionCalled, &call.operation);
         outcome.map_err(|error| failure(service, &error, op.request_id))
     }
 }

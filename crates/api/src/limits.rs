@@ -14,7 +14,7 @@ pub const INVOKE_BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// Bodies larger than `BODY_BYTES_MAX` held at once: they would otherwise fill the memory of a small machine.
 pub const LARGE_BODIES_MAX: usize = 4;
 
-/// URI and headers together; AWS allows 16 KiB of URI. hyper answers 431 beyond it.
+/// Headers together: session tokens and tags are the long ones. hyper answers 431 to what is much longer.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 pub const HEADERS_MAX: usize = 100;

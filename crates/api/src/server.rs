@@ -154,6 +154,10 @@ fn head(parts: &hyper::http::request::Parts) -> Result<Head, (Head, &'static str
     if head.path.len() + head.query.len() > URI_BYTES_MAX {
         return Err((head, "The request's URI is too long."));
     }
+    // hyper counts what it has buffered, and may have buffered more than its limit at once.
+    if parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > HEAD_BYTES_MAX {
+        return Err((head, "The request's headers are too long."));
+    }
     for (name, value) in &parts.headers {
         match std::str::from_utf8(value.as_bytes()) {
             Ok(value) => head.headers.push((name.as_str().to_owned(), value.to_owned())),

@@ -1,0 +1,154 @@
+//! A door on a free port, and a client that writes HTTP by hand.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use api::{Api, ApiCell, Settings};
+use broker::Broker;
+use domain::Timestamp;
+use domain::sigv4::{Credentials, Request, sign};
+use functions::Functions;
+use services::{AwsCalls, Checkpoints, Clock, Config, RootCredentials, Services};
+use store::Store;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub api: Api,
+    /// What a function's worker would call.
+    pub calls: AwsCalls,
+    shutdown: watch::Sender<bool>,
+    serving: Option<JoinHandle<()>>,
+    _directory: TempDir,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").expect("an HTTP answer");
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).expect("a status line");
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        Self {
+            status: status.parse().expect("a status"),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            body: body.to_owned(),
+        }
+    }
+}
+
+pub fn credentials() -> Credentials {
+    Credentials { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into(), session_token: None }
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(directory.path()).expect("a store");
+        let cell = ApiCell::default();
+        let runner = functions::Config {
+            program: "/nonexistent".into(),
+            worker_args: Vec::new(),
+            idle_timeout: Duration::from_secs(60),
+            environments_max: 1,
+        };
+        let functions = Functions::new(runner, store.clone(), cell.aws_calls());
+        let root = credentials();
+        let config = Config {
+            region: "us-east-1".parse().expect("a region"),
+            account: "123456789012".parse().expect("an account"),
+            root: RootCredentials { access_key_id: root.access_key_id, secret_access_key: root.secret_access_key },
+            endpoint_names: vec!["localhost".to_owned()],
+            async_retry_ms: Vec::new(),
+            checkpoints: Checkpoints::default(),
+        };
+        let clock = Clock::from_fn(|| NOW);
+        let services = Services::new(config, store, Broker::new(), functions, clock).expect("services");
+        let settings =
+            Settings { host_names: Vec::new(), root_ca_pem: "the root's PEM".into(), version: "0.0.0".into() };
+        let api = Api::new(services, settings);
+        cell.set(&api);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let (shutdown, ending) = watch::channel(false);
+        let serving = Some(tokio::spawn(api::serve(listener, api.clone(), ending)));
+        Self { address, api, calls: cell.aws_calls(), shutdown, serving, _directory: directory }
+    }
+
+    pub async fn stop(&mut self) {
+        self.shutdown.send_replace(true);
+        if let Some(serving) = self.serving.take() {
+            serving.await.expect("the door ends in order");
+        }
+    }
+
+    pub async fn signed(&self, service: &str, request: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        self.signed_by(&credentials(), "us-east-1", service, request, headers, body).await
+    }
+
+    pub async fn signed_by(
+        &self,
+        credentials: &Credentials,
+        region: &str,
+        service: &str,
+        request: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
+        let head = signed_head(credentials, region, service, request, headers, body);
+        self.raw(&format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())).await
+    }
+
+    /// A signed head that announces a body which does not come.
+    pub async fn announced(&self, service: &str, request: &str, body_bytes: usize) -> Reply {
+        let head = signed_head(&credentials(), "us-east-1", service, request, &[], "");
+        self.raw(&format!("{head}content-length: {body_bytes}\r\nconnection: close\r\n\r\n")).await
+    }
+
+    pub async fn raw(&self, text: &str) -> Reply {
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        let mut answer = Vec::new();
+        // A head that is refused before its end is answered, and then reset.
+        let _ = stream.write_all(text.as_bytes()).await;
+        let _ = stream.read_to_end(&mut answer).await;
+        Reply::parse(&answer)
+    }
+}
+
+fn signed_head(
+    credentials: &Credentials,
+    region: &str,
+    service: &str,
+    request: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> String {
+    let (method, target) = request.split_once(' ').expect("method and target");
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut all = vec![("host", "localhost:4566")];
+    all.extend_from_slice(headers);
+    let unsigned = Request { method, path, query, headers: &all, body: body.as_bytes() };
+    let added = sign(&unsigned, credentials, region, service, NOW);
+    let mut head = format!("{method} {target} HTTP/1.1\r\n");
+    for (name, value) in all.iter().copied().chain(added.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head
+}
