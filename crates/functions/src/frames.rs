@@ -10,12 +10,12 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The server to the worker. `Init` comes first, and is followed by one frame of bytes: the package's zip.
+/// The end of the pipe ends the worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
     Init(Init),
     Invoke(Invoke),
     AwsReply(AwsReply),
-    Shutdown,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::invocation::{FunctionSpec, InvokeError};
@@ -13,7 +13,7 @@ use crate::worker_link::WorkerLink;
 pub(crate) struct Pool {
     pub revision_id: String,
     pub code_sha256: String,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// An async lock: whoever starts the worker holds it meanwhile, and the others want the same one.
     pub worker: Mutex<Option<Arc<WorkerLink>>>,
@@ -24,7 +24,7 @@ impl Pool {
         Self {
             revision_id: spec.revision_id.clone(),
             code_sha256: spec.code_sha256.clone(),
-            slots: Semaphore::new(environments_max.max(1)),
+            slots: Arc::new(Semaphore::new(environments_max.max(1))),
             waiting: AtomicUsize::new(0),
             worker: Mutex::new(None),
         }
@@ -35,13 +35,13 @@ impl Pool {
     }
 
     /// A place among the environments, in order of arrival.
-    pub(crate) async fn place(&self, name: &str) -> Result<SemaphorePermit<'_>, InvokeError> {
-        if let Ok(permit) = self.slots.try_acquire() {
+    pub(crate) async fn place(&self, name: &str) -> Result<OwnedSemaphorePermit, InvokeError> {
+        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             return Ok(permit);
         }
         let busy = |text: &str| InvokeError::Busy(format!("all environments of {name} are busy, and {text}"));
         let _waiting = Waiting::enter(&self.waiting).ok_or_else(|| busy("too many invocations wait already"))?;
-        match timeout(WAIT_MAX, self.slots.acquire()).await {
+        match timeout(WAIT_MAX, Arc::clone(&self.slots).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(InvokeError::Internal("the pool is closed".to_owned())),
             Err(_) => Err(busy("none became free in time")),

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::aws_calls::AwsCalls;
 use crate::frames::Init;
 use crate::invocation::{FunctionSpec, Invocation, InvokeError, Outcome};
-use crate::limits::{INIT_DURATION_MAX, KILL_GRACE, PAYLOAD_BYTES_MAX, POOLS_MAX};
+use crate::limits::{PAYLOAD_BYTES_MAX, POOLS_MAX};
 use crate::pool::Pool;
 use crate::process::Process;
 use crate::report;
@@ -66,12 +66,21 @@ impl Functions {
         }
         let event = checked_event(event)?;
         let pool = self.shared.pool(&function)?;
-        let _place = pool.place(&function.name).await?;
+        let place = pool.place(&function.name).await?;
         // A worker may retire between being found and being used; a fresh one does not.
         for _ in 0..3 {
             let worker = self.shared.worker(&pool, &function).await?;
             match worker.begin(&request_id, event.clone(), &logs, new_stream_id()) {
-                Some(Ok(ticket)) => return see_through(&worker, ticket, &function).await,
+                Some(Ok(ticket)) => {
+                    // A task of its own: the function runs on when the caller goes away, as on AWS.
+                    let timeout_after = function.timeout;
+                    let run = tokio::spawn(async move {
+                        let outcome = see_through(worker, ticket, timeout_after).await;
+                        drop(place);
+                        outcome
+                    });
+                    return run.await.unwrap_or_else(|error| Err(InvokeError::Internal(error.to_string())));
+                }
                 Some(Err(error)) => return Err(InvokeError::Internal(error.to_string())),
                 None => {}
             }
@@ -104,50 +113,22 @@ impl Functions {
 }
 
 /// Sends the ticket and waits for its end, at most a grace longer than the function may run.
-async fn see_through(
-    worker: &Arc<WorkerLink>,
-    ticket: Ticket,
-    function: &FunctionSpec,
-) -> Result<Outcome, InvokeError> {
+async fn see_through(worker: Arc<WorkerLink>, ticket: Ticket, timeout_after: Duration) -> Result<Outcome, InvokeError> {
     let Ticket { environment, log_stream, mut finished, frame } = ticket;
-    let guard = GiveUp { worker, environment, after: function.timeout, is_armed: true };
     worker.send(frame).await;
-    let wait_max = INIT_DURATION_MAX + function.timeout + KILL_GRACE;
-    let wait = timeout(wait_max, &mut finished).await;
-    if wait.is_err() {
-        worker.give_up(environment, function.timeout);
-    }
-    let finished = match wait {
-        Ok(finished) => finished,
-        Err(_) => finished.await,
+    let done = loop {
+        // Moved on when the module has loaded and the function's own time begins.
+        let Some(patience_until) = worker.patience_until(environment) else { break finished.await };
+        match timeout_at(patience_until.into(), &mut finished).await {
+            Ok(done) => break done,
+            Err(_) if worker.patience_until(environment).is_some_and(|until| until > Instant::now()) => {}
+            Err(_) => worker.give_up(environment, timeout_after),
+        }
     };
-    guard.disarm();
-    let done = finished.map_err(|_| InvokeError::Internal("the worker left no answer".to_owned()))?;
+    let done = done.map_err(|_| InvokeError::Internal("the worker left no answer".to_owned()))?;
     let duration = Duration::from_micros(done.duration_us);
     let result = report::result(&done.request_id, done.ending);
     Ok(Outcome { result: result.map(into_bytes).map_err(into_bytes), log_stream, duration })
-}
-
-/// When the caller goes away, the environment must not stay taken for ever.
-struct GiveUp<'a> {
-    worker: &'a Arc<WorkerLink>,
-    environment: u32,
-    after: Duration,
-    is_armed: bool,
-}
-
-impl GiveUp<'_> {
-    fn disarm(mut self) {
-        self.is_armed = false;
-    }
-}
-
-impl Drop for GiveUp<'_> {
-    fn drop(&mut self) {
-        if self.is_armed {
-            self.worker.give_up(self.environment, self.after);
-        }
-    }
 }
 
 impl Shared {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::aws_calls::{AwsCall, AwsCallError, AwsCalls};
 use crate::frames::{self, AwsFailure, AwsReply, Done, Ending, FromWorker, Init, Invoke, ToWorker};
 use crate::invocation::{FunctionSpec, InvokeError};
-use crate::limits::{AWS_CALLS_MAX, FRAME_BYTES_MAX, OUTBOX_FRAMES_MAX, READY_WAIT_MAX};
+use crate::limits::{AWS_CALLS_MAX, FRAME_BYTES_MAX, INIT_DURATION_MAX, KILL_GRACE, OUTBOX_FRAMES_MAX, READY_WAIT_MAX};
 use crate::log::{LogBudget, LogLine, LogSink};
 use crate::process::Process;
 use crate::report;
@@ -47,6 +47,8 @@ struct Running {
     budget: LogBudget,
     log_stream: String,
     has_started: bool,
+    /// When the environment is given up, unless it has stopped by itself.
+    patience_until: Instant,
     done: oneshot::Sender<Done>,
 }
 
@@ -138,6 +140,9 @@ impl WorkerLink {
             budget: LogBudget::new(),
             log_stream: log_stream.clone(),
             has_started: idle.is_some(),
+            patience_until: Instant::now()
+                + KILL_GRACE
+                + if idle.is_some() { self.spec.timeout } else { INIT_DURATION_MAX },
             done,
         };
         state.running.insert(environment, running);
@@ -152,6 +157,11 @@ impl WorkerLink {
     pub(crate) async fn send(&self, frame: Vec<u8>) {
         // Without a writer the process is gone, and `serve` answers for what ran.
         self.outbox.send(frame).await.ok();
+    }
+
+    /// `None` once the invocation has ended.
+    pub(crate) fn patience_until(&self, environment: u32) -> Option<Instant> {
+        self.lock().running.get(&environment).map(|running| running.patience_until)
     }
 
     /// The environment did not stop: its invocation is answered, and the process ends when nobody else uses it.
@@ -239,6 +249,7 @@ impl WorkerLink {
                 let mut state = self.lock();
                 if let Some(running) = state.running.get_mut(&environment).filter(|running| !running.has_started) {
                     running.has_started = true;
+                    running.patience_until = Instant::now() + self.spec.timeout + KILL_GRACE;
                     let line = report::start_line(&running.request_id, &self.spec.version);
                     let (logs, stream) = (running.logs.clone(), running.log_stream.clone());
                     drop(state);

@@ -72,7 +72,6 @@ fn serve() -> io::Result<()> {
     while let Some(bytes) = frames::read(&mut input, FRAME_BYTES_MAX)? {
         match frames::decode(&bytes)? {
             ToWorker::Init(_) => return Err(io::Error::other("a second Init")),
-            ToWorker::Shutdown => return Ok(()),
             ToWorker::Invoke(invoke) => {
                 let sender = match environments.get(&invoke.environment) {
                     Some(sender) => sender.clone(),
@@ -96,7 +95,6 @@ fn receive_setup(input: &mut impl Read, outbox: &Outbox) -> io::Result<Option<Ar
     let Some(bytes) = frames::read(input, FRAME_BYTES_MAX)? else { return Ok(None) };
     let init = match frames::decode(&bytes)? {
         ToWorker::Init(init) => init,
-        ToWorker::Shutdown => return Ok(None),
         _ => return Err(io::Error::other("the first frame is not Init")),
     };
     let Some(zip) = frames::read(input, PACKAGE_ZIP_BYTES_MAX)? else { return Ok(None) };
