@@ -115,7 +115,10 @@ impl Functions {
 /// Sends the ticket and waits for its end, at most a grace longer than the function may run.
 async fn see_through(worker: Arc<WorkerLink>, ticket: Ticket, timeout_after: Duration) -> Result<Outcome, InvokeError> {
     let Ticket { environment, log_stream, mut finished, frame } = ticket;
-    worker.send(frame).await;
+    // A worker that does not read its pipe is given up like one that does not answer.
+    if let Some(patience_until) = worker.patience_until(environment) {
+        timeout_at(patience_until.into(), worker.send(frame)).await.ok();
+    }
     let done = loop {
         // Moved on when the module has loaded and the function's own time begins.
         let Some(patience_until) = worker.patience_until(environment) else { break finished.await };

@@ -116,7 +116,8 @@ impl WorkerLink {
         if state.is_retired {
             return None;
         }
-        let idle = state.environments.keys().find(|number| !state.running.contains_key(number)).copied();
+        // The lowest, so that under little load the same few stay warm.
+        let idle = state.environments.keys().filter(|number| !state.running.contains_key(number)).min().copied();
         let environment = match idle {
             Some(number) => number,
             None => {
@@ -166,7 +167,12 @@ impl WorkerLink {
 
     /// The environment did not stop: its invocation is answered, and the process ends when nobody else uses it.
     pub(crate) fn give_up(&self, environment: u32, after: Duration) {
-        let running = self.lock().running.remove(&environment);
+        let running = {
+            // In one step with the removal: nobody may find this environment idle.
+            let mut state = self.lock();
+            state.is_retired = true;
+            state.running.remove(&environment)
+        };
         if let Some(running) = running {
             let done = Done {
                 environment,
@@ -301,10 +307,12 @@ impl WorkerLink {
             None => done.memory_bytes,
         };
         state.last_used = Instant::now();
-        let is_spoilt = !matches!(done.ending, Ending::Value(_) | Ending::Error(_));
+        // In one step with the removal: nobody may find a spoilt environment idle.
+        state.is_retired |= !matches!(done.ending, Ending::Value(_) | Ending::Error(_));
+        let is_retired = state.is_retired;
         drop(state);
         self.finish(running, done, memory_bytes);
-        if is_spoilt || self.is_retired() {
+        if is_retired {
             self.retire();
         }
     }

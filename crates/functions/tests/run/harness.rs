@@ -23,6 +23,7 @@ pub struct Harness {
     pub tag: String,
     /// Of all invocations, as they are written.
     lines: Arc<Mutex<Vec<String>>>,
+    written: Arc<tokio::sync::Notify>,
     _folder: tempfile::TempDir,
 }
 
@@ -78,6 +79,7 @@ impl Harness {
             calls,
             tag,
             lines: Arc::default(),
+            written: Arc::default(),
             _folder: folder,
         }
     }
@@ -110,12 +112,14 @@ impl Harness {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
         let all = Arc::clone(&self.lines);
+        let written = Arc::clone(&self.written);
         let invocation = Invocation {
             function: Arc::new(spec.clone()),
             request_id: REQUEST_ID.to_owned(),
             event: Bytes::from(event.to_string()),
             logs: LogSink(Arc::new(move |line| {
                 all.lock().expect("no panic").push(line.text.clone());
+                written.notify_waiters();
                 kept.lock().expect("no panic").push(line.text);
             })),
         };
@@ -136,8 +140,17 @@ impl Harness {
         self.calls.lock().expect("no panic").iter().map(|call| format!("{}:{}", call.service, call.operation)).collect()
     }
 
-    pub fn logged(&self, text: &str) -> Option<String> {
-        self.lines.lock().expect("no panic").iter().find(|line| line.contains(text)).cloned()
+    pub async fn until_logged(&self, text: &str) {
+        let wait = async {
+            loop {
+                let written = self.written.notified();
+                if self.lines.lock().expect("no panic").iter().any(|line| line.contains(text)) {
+                    return;
+                }
+                written.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the line is written");
     }
 
     /// Waits until this harness's workers are as expected.

@@ -93,9 +93,7 @@ async fn a_killed_worker_fails_its_own_invocations_and_is_replaced() {
     assert_eq!(harness.invoke(&spec, json!({})).await.result, Ok(json!("well")));
     let workers = harness.workers();
     let kill = async {
-        while harness.logged("hanging").is_none() {
-            tokio::task::yield_now().await;
-        }
+        harness.until_logged("hanging").await;
         for pid in &workers {
             let pid = rustix::process::Pid::from_raw(*pid).expect("a pid");
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
@@ -112,8 +110,8 @@ async fn a_killed_worker_fails_its_own_invocations_and_is_replaced() {
 async fn idle_workers_end_and_a_spare_waits() {
     let harness = Harness::of(2, Duration::from_millis(100), |_| Ok(json!({})));
     harness.functions.keep_warm();
+    harness.until(|workers| workers.len() == 1).await;
     let spare = harness.workers();
-    assert_eq!(spare.len(), 1);
     let run = harness.run("exports.handler = async () => 1", json!({})).await;
     assert_eq!(run.result, Ok(json!(1)));
     harness.until(|workers| workers.len() == 1 && workers != spare).await;
@@ -129,14 +127,12 @@ async fn a_new_revision_runs_at_once() {
     let first = harness
         .spec(&[(
             "index.js",
-            "exports.handler = async () => { await new Promise((r) => setTimeout(r, 100)); return 'old' }",
+            "exports.handler = async () => { console.log('running'); await new Promise((r) => setTimeout(r, 100)); return 'old' }",
         )])
         .await;
     let second = harness.spec(&[("index.js", "exports.handler = async () => 'new'")]).await;
     let (old, new) = tokio::join!(harness.invoke(&first, json!({})), async {
-        while harness.workers().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        harness.until_logged("running").await;
         harness.invoke(&second, json!({})).await
     });
     assert_eq!((old.result, new.result), (Ok(json!("old")), Ok(json!("new"))));
