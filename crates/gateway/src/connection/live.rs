@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::pin::Pin;
+use std::time::Duration;
 
 use broker::{Claim, ClaimOptions, Delivery, Message};
 use domain::admission::Refusal;
@@ -29,6 +30,8 @@ const OUT_PAUSES_DELIVERY_BYTES: usize = 64 * 1024;
 const OUT_PAUSES_READING_BYTES: usize = 256 * 1024;
 /// Messages taken from the inbox before the socket gets its turn.
 const DELIVERIES_PER_TURN_MAX: usize = 256;
+/// Until the timer looks again where the session has no deadline.
+const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Live<'a> {
     line: &'a mut Line,
@@ -146,7 +149,7 @@ impl<'a> Live<'a> {
         if let Some(Action::Closed(closed)) = session.handle_timer(uptime.now_ms()) {
             return Err(End::of_closed(closed));
         }
-        let deadline = session.next_deadline_ms().map_or_else(|| uptime.far_away(), |ms| uptime.at(ms));
+        let deadline = session.next_deadline_ms().map_or_else(|| Instant::now() + NO_DEADLINE, |ms| uptime.at(ms));
         self.timer.as_mut().reset(deadline);
         Ok(())
     }

@@ -39,11 +39,6 @@ impl Uptime {
     fn at(self, ms: u64) -> Instant {
         self.0 + Duration::from_millis(ms)
     }
-
-    /// For a deadline that does not exist: nobody is connected so long.
-    fn far_away(self) -> Instant {
-        Instant::now() + Duration::from_secs(365 * 24 * 3600)
-    }
 }
 
 /// A connection's moving parts.

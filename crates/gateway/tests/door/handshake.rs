@@ -1,7 +1,5 @@
 //! Who gets through the TLS handshake, in TLS 1.2 and 1.3, and what the others get and leave behind.
 
-mod door;
-
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
@@ -10,7 +8,6 @@ use bytes::BytesMut;
 use domain::admission::{CaStatus, CandidateCa, CertificateStatus, RegisteredLeaf, Verdict, judge};
 use domain::x509::Certificate;
 use domain::{CertificateId, Timestamp};
-use door::{DEADLINE, ServerCertificate, fixture, fixture_device};
 use fleet::{
     Ca, CertificateVersion, ClientTls, Device, DeviceSpec, Error, Flaw, Key, KeyAlgorithm, Sni, TlsConnection,
     TlsVersions, Window,
@@ -19,6 +16,9 @@ use gateway::{LeafJudge, Limits, Peer, TlsDoor, close_socket, close_tls};
 use services::admission::{AdmissionRecord, Refused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::DEADLINE;
+use crate::certificate::ServerCertificate;
 
 const CERTIFICATE_UNKNOWN: u8 = 46;
 const DECRYPT_ERROR: u8 = 51;
@@ -76,6 +76,16 @@ impl Registry {
             }
         })
     }
+}
+
+/// The text of `tests/fixtures/<name>.pem`.
+fn fixture(name: &str) -> String {
+    let path = format!("{}/tests/fixtures/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn fixture_device(certificate: &str) -> Device {
+    Device::from_pem(&fixture(certificate), &fixture("device_key")).unwrap()
 }
 
 fn now() -> Timestamp {

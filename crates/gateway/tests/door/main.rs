@@ -1,0 +1,12 @@
+//! The device door over real sockets and real TLS, with `fleet` as the device.
+
+mod admission;
+mod certificate;
+mod handshake;
+mod live;
+mod server;
+
+use std::time::Duration;
+
+/// Longer than anything here takes on a busy machine; a test that waits so long has failed.
+const DEADLINE: Duration = Duration::from_secs(20);
