@@ -90,8 +90,9 @@ fn commit_group(view: &View, group: Vec<Proposal>) {
         }
         Err(error) => {
             stop_writing(view, &error);
+            let failure = view.failure().unwrap_or(&error);
             for proposal in group {
-                let _ = proposal.answer.send(Err(CommitError::Store(error.clone())));
+                let _ = proposal.answer.send(Err(CommitError::Store(failure.clone())));
             }
         }
     }
