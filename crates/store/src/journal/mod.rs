@@ -24,7 +24,7 @@ pub struct JournalBounds {
     pub age_max_ms: i64,
 }
 
-/// One journal. Cheap to clone.
+/// One journal. Cheap to clone. What is appended after the store was closed stays in memory.
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,

@@ -55,7 +55,7 @@ impl Ring {
 
     pub(super) fn append(&mut self, stream: &str, at_ms: i64, value: Bytes) -> u64 {
         let sequence = self.next_sequence;
-        self.next_sequence += 1;
+        self.next_sequence = sequence.saturating_add(1);
         self.hold(sequence, stream, at_ms, value);
         sequence
     }

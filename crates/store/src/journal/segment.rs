@@ -104,7 +104,7 @@ impl Segments {
             .map_err(|error| StoreError::io("write", &path, &error))?;
         file.write_all(MAGIC).map_err(|error| StoreError::io("write", &path, &error))?;
         sync(&self.folder)?;
-        // One that could not be written has the same name when none of its entries got there.
+        // One that holds no entry may have had the same name.
         self.list.retain(|segment| segment.path != path);
         self.open = Some(file);
         Ok(Segment { path, last_sequence: 0, size_bytes: MAGIC.len() as u64 })
@@ -113,15 +113,22 @@ impl Segments {
     fn append(&mut self, buffer: &[u8], segment: Segment) -> Result<(), StoreError> {
         let Some(mut file) = self.open.take() else { return Ok(()) };
         let written = file.write_all(buffer).and_then(|()| file.sync_data());
-        let result = written.map_err(|error| StoreError::io("write", &segment.path, &error));
-        if result.is_ok() {
+        let Err(error) = written else {
             self.open = Some(file);
             self.written_through = segment.last_sequence;
+            self.list.push_back(segment);
+            return Ok(());
+        };
+        // The segment ends in the middle of an entry. It stays closed, and the entries are written again, to a new one:
+        // whoever loads both skips what it has. One without older entries goes, so that a full disk does not collect
+        // files.
+        let error = StoreError::io("write", &segment.path, &error);
+        if segment.size_bytes == (MAGIC.len() + buffer.len()) as u64 {
+            let _ = std::fs::remove_file(&segment.path);
+        } else {
+            self.list.push_back(segment);
         }
-        // After an error the segment ends in the middle of an entry. It stays closed, and the entries are written
-        // again, to a new one: whoever loads both skips what it has.
-        self.list.push_back(segment);
-        result
+        Err(error)
     }
 
     /// The last segment stays, whatever it holds: it knows the sequence.
