@@ -89,6 +89,7 @@ impl Engine {
         work: impl FnOnce(&mut Draft<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut write = self.database.begin_write().map_err(|error| self.sentence(error))?;
+        // An open after SIGKILL takes milliseconds instead of a walk over the file: docs/decisions/0001-storage-engine.md.
         write.set_quick_repair(true);
         let (answer, changed) = {
             let mut meta = write.open_table(META).map_err(|error| self.sentence(error))?;
