@@ -140,6 +140,8 @@ async fn json_1_1() {
     let server = Server::start().await;
     for (target, body, status, answer) in [
         ("Logs_20140328.PutMetricFilter", "{}", 501, r#""__type":"NotImplementedException""#),
+        ("Logs_20140328.DescribeLogGroups", "{}", 200, r#"{"logGroups":[]}"#),
+        ("Logs_20140328.DescribeLogGroups", "", 200, r#"{"logGroups":[]}"#),
         ("Logs_20140328.Nothing", "{}", 400, r#""__type":"UnknownOperationException""#),
         ("Other.Thing", "{}", 400, r#""__type":"UnknownOperationException""#),
         (
