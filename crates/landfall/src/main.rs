@@ -1,1 +1,46 @@
-fn main() {}
+//! The binary: reads the configuration, opens the store, builds the rest, listens, drains on shutdown; and the verbs of
+//! the command line. If a test needs something that is here, it is in the wrong crate.
+
+mod banner;
+mod cli;
+mod client;
+mod data_dir;
+mod demo;
+mod env;
+mod explain;
+mod run_file;
+mod serve;
+mod server_certificate;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Verb};
+
+/// What a person reads when something is wrong: one sentence that names what, and what to do.
+#[derive(Debug)]
+pub struct Sentence(pub String);
+
+impl<T: Into<String>> From<T> for Sentence {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Serve(flags) => serve::main(&flags),
+        Verb::Demo(arguments) => demo::main(&arguments),
+        Verb::Env(arguments) => env::main(&arguments),
+        Verb::Explain(arguments) => explain::main(&arguments),
+        Verb::FunctionWorker => return ExitCode::from(u8::try_from(functions::worker_main()).unwrap_or(1)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Sentence(sentence)) => {
+            eprintln!("landfall: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What a person sees when the server is ready: where it is, and lines to copy.
+
+use crate::data_dir::DataDir;
+use crate::run_file::RunFile;
+
+pub fn of(run: &RunFile, data_dir: &DataDir) -> String {
+    let RunFile { endpoint, region, account_id, mqtt_addr, .. } = run;
+    let url = run.endpoint_url();
+    let root_ca = data_dir.file("root-CA.crt");
+    let (root_ca, data, port) = (root_ca.display(), data_dir.path().display(), mqtt_addr.port());
+    format!(
+        "Landfall {version} is ready.
+
+  AWS API       {url}   (region {region}, account {account_id})
+  Devices       {endpoint}:{port}   MQTT over mutual TLS, listening on {mqtt_addr}
+  Root CA       {root_ca}
+  Data          {data}
+
+Point the AWS CLI at it:
+  eval \"$(landfall env --data-dir '{data}')\"
+  aws iot describe-endpoint --endpoint-type iot:Data-ATS
+
+Connect a device:
+  mosquitto_pub --cafile '{root_ca}' --cert device.crt --key device.key -h {endpoint} -p {port} -q 1 -i my-device -t my/topic -m Hello -d
+
+See why a device was refused:
+  landfall explain --data-dir '{data}'
+",
+        version = env!("CARGO_PKG_VERSION"),
+    )
+}

@@ -1,0 +1,49 @@
+//! A client of the running server, for the verbs that ask it something: found through `run.json`, signed with the root
+//! credentials that only the data directory's owner can read.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fleet::{AwsClient, AwsRequest, Credentials};
+
+use crate::Sentence;
+use crate::data_dir::DataDir;
+use crate::run_file::RunFile;
+
+/// A server on this machine that takes longer does not answer at all.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A client with the root's credentials for a server's API.
+pub fn of(run: &RunFile, data_dir: &DataDir) -> Result<AwsClient, Sentence> {
+    let root = data_dir.read_root_credentials()?;
+    let credentials = Credentials {
+        access_key_id: root.access_key_id,
+        secret_access_key: root.secret_access_key,
+        session_token: None,
+    };
+    AwsClient::new(&run.endpoint_url(), &run.region, credentials).map_err(|err| err.to_string().into())
+}
+
+/// GET on one of our own pages.
+pub async fn get_own(data_dir: &Path, path: &str, query: &str) -> Result<serde_json::Value, Sentence> {
+    let data_dir = DataDir::existing(data_dir)?;
+    let run = RunFile::read(&data_dir)?;
+    let client = of(&run, &data_dir)?;
+    let request = AwsRequest { service: "landfall", path, query, ..AwsRequest::default() };
+    let answer = match client.with_deadline(DEADLINE).call(&request).await {
+        Err(err) => {
+            return Err(format!(
+                "the server at {} cannot be reached ({err}). If it is gone, start it again: landfall serve --data-dir {}",
+                run.endpoint_url(),
+                data_dir.path().display()
+            )
+            .into());
+        }
+        Ok(answer) => answer,
+    };
+    if answer.status != 200 {
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        return Err(format!("the server answered {}: {text}", answer.status).into());
+    }
+    serde_json::from_slice(&answer.body).map_err(|err| format!("the server's answer is not JSON: {err}.").into())
+}

@@ -1,0 +1,88 @@
+//! `landfall explain`: why connections were refused or ended.
+
+use std::fmt::Write;
+
+use services::admission::AdmissionRecord;
+
+use crate::cli::ExplainArguments;
+use crate::{Sentence, client, serve};
+
+pub fn main(arguments: &ExplainArguments) -> Result<(), Sentence> {
+    let query = query(arguments);
+    let answer = serve::block_on(client::get_own(&arguments.data_dir, "/_landfall/admission-records", &query))?;
+    let records: Vec<AdmissionRecord> = serde_json::from_value(answer["admissionRecords"].clone())
+        .map_err(|err| format!("the server's records cannot be read: {err}."))?;
+    if arguments.json {
+        for record in &records {
+            println!("{}", serde_json::to_string(record).map_err(|err| err.to_string())?);
+        }
+        return Ok(());
+    }
+    if records.is_empty() {
+        println!("No refused or ended connection fits. Connections that ended as the device asked leave no record.");
+    }
+    for record in &records {
+        print!("{}", text(record));
+    }
+    Ok(())
+}
+
+fn query(arguments: &ExplainArguments) -> String {
+    let mut query = format!("last={}", arguments.last);
+    for (name, value) in
+        [("certificateId", &arguments.certificate), ("clientId", &arguments.client_id), ("source", &arguments.source)]
+    {
+        if let Some(value) = value {
+            let _ = write!(query, "&{name}={}", percent_encoded(value));
+        }
+    }
+    query
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// What happened in the first line, the facts below it.
+fn text(record: &AdmissionRecord) -> String {
+    let mut text = format!("{}  {}\n  {}\n", record.at.to_rfc3339(), record.reason, record.sentence);
+    let id = |id: &domain::CertificateId| id.to_string();
+    for (name, value) in [
+        ("from", Some(record.source.clone())),
+        ("listener", Some(record.listener.clone())),
+        ("client id", record.client_id.clone()),
+        ("certificate", record.certificate_id.as_ref().map(id)),
+        ("status", record.certificate_status.clone()),
+        ("subject", record.certificate_subject.clone()),
+        ("issuer", record.certificate_issuer.clone()),
+        ("CA", record.ca_certificate_id.as_ref().map(id)),
+        ("policy", record.policy_statement.clone()),
+        ("TLS", record.tls_version.clone()),
+        ("SNI", record.sni.clone()),
+        ("ALPN", record.alpn.clone()),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "    {name:<12}{value}");
+        }
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_encoded;
+
+    #[test]
+    fn a_query_is_encoded() {
+        assert_eq!(percent_encoded("[::1]:80 a"), "%5B%3A%3A1%5D%3A80%20a");
+    }
+}
