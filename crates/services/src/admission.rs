@@ -7,7 +7,7 @@ use domain::{CertificateId, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Expect, Journal, JournalBounds, Store};
 
-use crate::iot::certificate::{CertificateRecord, certificate_key};
+use crate::iot::certificate::{CertificateRecord, registration};
 use crate::outbox::{RegisteredRow, registered_row_key};
 use crate::record::{Committed, put};
 use crate::{Error, Services, Step};
@@ -94,6 +94,12 @@ impl Services {
         let registered = self
             .find_certificate(leaf.id())?
             .map(|found| RegisteredLeaf { status: found.value.status, ca: found.value.ca });
+        if registered.is_none()
+            && let Some(twin) = self.find_twin(leaf)?
+        {
+            let text = format!("it is certificate {twin} with another signature; present it as it was issued");
+            return Ok((Verdict::Refuse { refusal: Refusal::MalformedCertificate(text), ca: None }, None));
+        }
         let cas = self.inner.cas.with_subject(leaf.issuer());
         let candidates: Vec<CandidateCa<'_>> = cas.iter().map(|ca| ca.as_candidate()).collect();
         let status = registered.as_ref().map(|leaf| leaf.status);
@@ -129,12 +135,9 @@ impl Services {
         let record =
             CertificateRecord::new(&facts.certificate, CertificateStatus::PendingActivation, Some(ca), mode, now);
         let row = RegisteredRow::new(ca, now, None, &facts.client_id);
-        let committed = self
-            .commit(vec![
-                put(certificate_key(facts.certificate_id), &record, Expect::Absent),
-                put(registered_row_key(facts.certificate_id), &row, Expect::Absent),
-            ])
-            .await?;
+        let mut writes = registration(&facts.certificate, &record).to_vec();
+        writes.push(put(registered_row_key(facts.certificate_id), &row, Expect::Absent));
+        let committed = self.commit(writes).await?;
         if committed == Committed::Done {
             self.inner.config.checkpoints.pass(Step::Registered, "");
             self.inner.outbox.notify_one();

@@ -241,6 +241,15 @@ impl Certificate {
         signed.is_by(issuer.public_key_algorithm(), issuer.public_key())
     }
 
+    /// SHA-256 of what the issuer signed. Two certificates with the same one are the same statement of the same issuer,
+    /// whatever their signatures look like: of an ECDSA signature (r, s) anybody can make the equally valid (r, n - s).
+    pub fn signed_digest(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.part(&self.parts.signed));
+        bytes.copy_from_slice(digest.as_ref());
+        bytes
+    }
+
     fn part(&self, range: &Range<usize>) -> &[u8] {
         self.der.get(range.clone()).unwrap_or_default()
     }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::admission::CertificateStatus;
 use domain::{Arn, CertificateId, Timestamp, x509};
 use serde::{Deserialize, Serialize};
-use store::Expect;
+use store::{Expect, Write};
 
 use super::Iot;
 use super::page::{Order, Page, page_of};
@@ -81,7 +81,37 @@ pub(crate) fn certificate_key(id: CertificateId) -> String {
     format!("{PREFIX}{id}")
 }
 
+/// Which certificate a signed statement was registered as. A device can give its own certificate another id by writing
+/// the CA's ECDSA signature in its other valid form; without this row a revoked device would come back as a new one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SignedRecord {
+    certificate: CertificateId,
+}
+
+impl Stored for SignedRecord {
+    const VERSION: u32 = 1;
+}
+
+fn signed_key(certificate: &x509::Certificate) -> String {
+    format!("iot/signed/{}", hex::encode(certificate.signed_digest()))
+}
+
+/// The writes that register a certificate: both keys new, or nothing.
+pub(crate) fn registration(certificate: &x509::Certificate, record: &CertificateRecord) -> [Write; 2] {
+    let signed = SignedRecord { certificate: certificate.id() };
+    [
+        put(certificate_key(certificate.id()), record, Expect::Absent),
+        put(signed_key(certificate), &signed, Expect::Absent),
+    ]
+}
+
 impl Services {
+    /// The registered certificate that says the same as this unregistered one under another signature.
+    pub(crate) fn find_twin(&self, certificate: &x509::Certificate) -> Result<Option<CertificateId>, Error> {
+        let found = self.find::<SignedRecord>(&signed_key(certificate))?;
+        Ok(found.map(|found| found.value.certificate).filter(|id| *id != certificate.id()))
+    }
+
     pub(crate) fn find_certificate(&self, id: CertificateId) -> Result<Option<Found<CertificateRecord>>, Error> {
         self.find(&certificate_key(id))
     }
