@@ -199,8 +199,7 @@ impl Refusal {
             ),
             Self::AutoRegistrationOff { ca } => format!(
                 "The client's certificate is not registered and its CA {ca} has auto-registration off: switch it on \
-                 with aws iot update-ca-certificate --certificate-id {ca} --new-auto-registration-status ENABLE, \
-                 or register the certificate with aws iot register-certificate."
+                 with aws iot update-ca-certificate --certificate-id {ca} --new-auto-registration-status ENABLE."
             ),
             _ => String::new(),
         }
@@ -217,14 +216,14 @@ impl Refusal {
                 let sid = sid.as_ref().map(|sid| format!(", Sid {}", shown(sid))).unwrap_or_default();
                 let policy = shown(policy);
                 format!(
-                    "Policy {policy} denies {action} on {} (statement {statement}, counted from 0{sid}): change it \
-                     with aws iot create-policy-version --policy-name {policy} --set-as-default, or detach it.",
+                    "Policy {policy} denies {action} on {} (statement {statement}, counted from 0{sid}), and a deny outweighs \
+                     every allow: change that statement, or detach the policy.",
                     shown(resource)
                 )
             }
             Self::PolicyDoesNotAllow { action, resource } => format!(
-                "No policy of the certificate allows {action} on {}: add a statement that does to one of them with \
-                 aws iot create-policy-version --set-as-default.",
+                "No policy of the certificate allows {action} on {}: attach one that does with aws iot create-policy and \
+                 aws iot attach-policy.",
                 shown(resource)
             ),
             _ => String::new(),
