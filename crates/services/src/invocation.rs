@@ -330,10 +330,12 @@ mod tests {
         let pauses = [60_000, 120_000];
         assert_eq!(next_step(&mut row, fails(), start, &pauses), Next::Again);
         assert_eq!(row.next_at.since(start), 60_000);
-        assert_eq!(next_step(&mut row, fails(), row.next_at, &pauses), Next::Again);
+        let due = row.next_at;
+        assert_eq!(next_step(&mut row, fails(), due, &pauses), Next::Again);
         assert_eq!(row.next_at.since(start), 180_000);
         let given_up = Next::GivenUp { condition: "RetriesExhausted", response: "no".into() };
-        assert_eq!(next_step(&mut row, fails(), row.next_at, &pauses), given_up);
+        let due = row.next_at;
+        assert_eq!(next_step(&mut row, fails(), due, &pauses), given_up);
         assert_eq!(next_step(&mut row, End::Done, start, &pauses), Next::Gone);
     }
 

@@ -209,7 +209,7 @@ impl Lambda {
             code_sha256: Some(record.code.sha256.clone()),
             version: Some(LATEST.to_owned()),
             environment: (!environment.is_empty())
-                .then(|| EnvironmentResponse { variables: Some(environment), error: None }),
+                .then_some(EnvironmentResponse { variables: Some(environment), error: None }),
             tracing_config: Some(TracingConfigResponse { mode: Some(settings.tracing_mode) }),
             revision_id: Some(record.revision_id.clone()),
             state: Some("Active".to_owned()),

@@ -27,11 +27,11 @@ pub(super) fn parse(services: &Services, text: &str, qualifier: Option<&str>) ->
         Some((name, qualifier)) => (name, Some(qualifier)),
         None => (rest, None),
     };
-    if let (Some(written), Some(given)) = (written, qualifier) {
-        if written != given {
-            let message = "The derived qualifier from the function name does not match the specified qualifier.";
-            return Err(Error::new("InvalidParameterValueException", message));
-        }
+    if let (Some(written), Some(given)) = (written, qualifier)
+        && written != given
+    {
+        let message = "The derived qualifier from the function name does not match the specified qualifier.";
+        return Err(Error::new("InvalidParameterValueException", message));
     }
     match written.or(qualifier) {
         None | Some(LATEST) => Ok(name.to_owned()),
