@@ -1,0 +1,125 @@
+//! Programs beside the server: run with a deadline, what they print kept.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Between two looks at a child.
+const POLL: Duration = Duration::from_millis(5);
+
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// `None` where a signal ended it, the one of the deadline included.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Finished {
+    pub fn is_success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Both streams: clients differ in where they say what.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    #[track_caller]
+    pub fn must_succeed(self) -> Self {
+        assert!(self.is_success(), "code {:?}\n{}", self.code, self.text());
+        self
+    }
+}
+
+/// A program that has been started. Dropped, it is killed.
+pub struct Running {
+    child: Child,
+    name: String,
+    streams: Option<(JoinHandle<String>, JoinHandle<String>)>,
+}
+
+/// Starts `command` with `input` on its standard input.
+pub fn start(command: &mut Command, input: &[u8]) -> Running {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let spawned = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => {
+            panic!("{name} does not start ({error}). Install what the tests need: cargo run -p xtask -- setup")
+        }
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends early does not read everything; its output says why.
+        let _ = stdin.write_all(input);
+    }
+    let stdout = read_in_background(child.stdout.take().expect("stdout is piped"));
+    let stderr = read_in_background(child.stderr.take().expect("stderr is piped"));
+    Running { child, name, streams: Some((stdout, stderr)) }
+}
+
+/// Runs `command` to its end.
+pub fn finish(command: &mut Command, deadline: Duration) -> Finished {
+    start(command, &[]).finish(deadline)
+}
+
+impl Running {
+    /// Waits for the end, and kills what has none by the deadline.
+    pub fn finish(mut self, deadline: Duration) -> Finished {
+        let until = Instant::now() + deadline;
+        let code = loop {
+            match self.child.try_wait().expect("a child can be waited for") {
+                Some(status) => break status.code(),
+                None if Instant::now() >= until => {
+                    self.end();
+                    break None;
+                }
+                None => std::thread::sleep(POLL),
+            }
+        };
+        let (stdout, stderr) = self.streams.take().expect("a program is finished once");
+        let read =
+            |stream: JoinHandle<String>| stream.join().unwrap_or_else(|_| panic!("{} could not be read", self.name));
+        Finished { code, stdout: read(stdout), stderr: read(stderr) }
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself in the meantime.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What came before an error is what there is.
+        let _ = stream.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// `target/debug`, where the test executable's own folder is.
+pub(crate) fn build_dir() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own path");
+    let build = test.parent().and_then(Path::parent).expect("tests are in <target>/<profile>/deps");
+    build.to_owned()
+}
+
+/// A program of the Python environment that `cargo xtask setup` makes.
+pub(crate) fn python_tool(name: &str) -> PathBuf {
+    let build = build_dir();
+    let target = build.parent().expect("a profile's folder is in the target folder");
+    let path = target.join("test-tools/python/bin").join(name);
+    assert!(path.exists(), "{} is not there. Install what the tests need: cargo run -p xtask -- setup", path.display());
+    path
+}

@@ -1,0 +1,274 @@
+//! The server as a child process, on a data directory that may outlive it.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fleet::{AwsClient, Credentials};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::program::build_dir;
+use crate::{Aws, Finished, Mosquitto, PATIENCE, finish};
+
+const POLL: Duration = Duration::from_millis(5);
+
+/// A directory of one test. Several servers may follow each other on it.
+#[derive(Clone)]
+pub struct DataDir(Arc<TempDir>);
+
+impl DataDir {
+    pub fn new() -> Self {
+        Self(Arc::new(tempfile::Builder::new().prefix("landfall-test-").tempdir().expect("a temporary directory")))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn server_path(&self) -> PathBuf {
+        self.file("data")
+    }
+}
+
+impl Default for DataDir {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// `region` and whatever else `landfall serve` shall be told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub region: &'static str,
+    pub halt_at: Option<&'static str>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { region: "us-east-1", halt_at: None }
+    }
+}
+
+pub struct Server {
+    child: Child,
+    /// Ends the server should this test process be killed: it waits for the end of a pipe that only we hold.
+    leash: Child,
+    data: DataDir,
+    run: Value,
+    credentials: Credentials,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// Retries of a failed function come after one second each instead of Lambda's one and two minutes.
+    const CONFIG: &str = "[functions]\nasync_retry_s = [1, 1]\n";
+
+    pub fn start() -> Self {
+        Self::start_on(&DataDir::new(), &Options::default())
+    }
+
+    /// Ready when this returns.
+    pub fn start_on(data: &DataDir, options: &Options) -> Self {
+        let config = data.file("landfall.toml");
+        std::fs::write(&config, Self::CONFIG).expect("room for a config file");
+        let mut command = Self::program();
+        command.args(["serve", "--api-addr", "127.0.0.1:0", "--mqtt-addr", "127.0.0.1:0"]);
+        command.args(["--endpoint-name", "localhost", "--region", options.region]);
+        command.arg("--data-dir").arg(data.server_path()).arg("--config").arg(config);
+        if let Some(step) = options.halt_at {
+            command.args(["--halt-at", step]);
+        }
+        // What a killed server left would be taken for the new one's.
+        let run_file = data.server_path().join("run.json");
+        let _ = std::fs::remove_file(&run_file);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server's program starts");
+        let stderr = collect(child.stderr.take().expect("stderr is piped"));
+        let leash = leash(child.id());
+        let run = wait_for_run_file(&run_file, &mut child, &stderr);
+        let credentials = read_credentials(&data.server_path().join("root-credentials.json"));
+        Self { child, leash, data: data.clone(), run, credentials, stderr }
+    }
+
+    /// `landfall` with a clean environment, for the verbs that the tests call.
+    pub fn program() -> Command {
+        let path = build_dir().join("landfall");
+        assert!(path.exists(), "{} is not built. Run the black-box tests with: cargo xtask test", path.display());
+        let mut command = Command::new(path);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+    }
+
+    /// A verb that asks this server.
+    pub fn ask(&self, verb: &str, arguments: &[&str]) -> Finished {
+        finish(Self::program().arg(verb).arg("--data-dir").arg(self.data_path()).args(arguments), PATIENCE)
+    }
+
+    /// The newest record that `landfall explain` finds.
+    #[track_caller]
+    pub fn explain(&self, filter: &[&str]) -> Value {
+        let mut arguments = vec!["--json", "--last", "1"];
+        arguments.extend(filter);
+        let answer = self.ask("explain", &arguments).must_succeed();
+        assert!(!answer.stdout.trim().is_empty(), "no record fits {filter:?}");
+        serde_json::from_str(answer.stdout.trim()).expect("explain prints JSON")
+    }
+
+    pub fn data_path(&self) -> PathBuf {
+        self.data.server_path()
+    }
+
+    pub fn root_ca(&self) -> PathBuf {
+        self.data_path().join("root-CA.crt")
+    }
+
+    /// Of `run.json`.
+    #[track_caller]
+    pub fn fact(&self, name: &str) -> &str {
+        self.run[name].as_str().unwrap_or_else(|| panic!("run.json has no {name}: {}", self.run))
+    }
+
+    pub fn region(&self) -> &str {
+        self.fact("region")
+    }
+
+    pub fn account(&self) -> &str {
+        self.fact("account_id")
+    }
+
+    pub fn partition(&self) -> &'static str {
+        if self.region().starts_with("cn-") { "aws-cn" } else { "aws" }
+    }
+
+    pub fn mqtt_addr(&self) -> SocketAddr {
+        self.fact("mqtt_addr").parse().expect("an address")
+    }
+
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.fact("api_addr"))
+    }
+
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub fn aws(&self) -> Aws<'_> {
+        Aws::of(self)
+    }
+
+    /// fleet's client, for what takes many calls.
+    pub fn client(&self) -> AwsClient {
+        AwsClient::new(&self.api_url(), self.region(), self.credentials.clone()).expect("the API's address is usable")
+    }
+
+    pub fn mosquitto(&self) -> Mosquitto {
+        Mosquitto::new(self.fact("endpoint"), self.mqtt_addr().port(), &self.root_ca())
+    }
+
+    /// What the server has printed on standard error.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until standard error holds `text`.
+    #[track_caller]
+    pub fn wait_for_stderr(&self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.stderr().contains(text) {
+            assert!(Instant::now() < until, "{text:?} was not printed:\n{}", self.stderr());
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// SIGKILL: no drain, no goodbye.
+    pub fn kill(&mut self) {
+        // It may have ended by itself; then it is gone as well.
+        let _ = self.leash.kill();
+        let _ = self.leash.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, as a service manager stops it; the exit code, and what was printed on standard error.
+    pub fn terminate(mut self) -> (Option<i32>, String) {
+        let pid = self.child.id().to_string();
+        finish(Command::new("kill").args(["-TERM", &pid]), PATIENCE).must_succeed();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return (status.code(), self.stderr());
+            }
+            assert!(Instant::now() < until, "the server does not end on SIGTERM:\n{}", self.stderr());
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("-- the server said --\n{}", self.stderr());
+        }
+    }
+}
+
+/// Statics are never dropped, and a test run may be interrupted: the pipe's end tells either.
+fn leash(server: u32) -> Child {
+    let script = "trap '' INT; read -r _; kill -9 \"$1\" 2>/dev/null";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "leash", &server.to_string()]).stdin(Stdio::piped()).stdout(Stdio::null());
+    command.stderr(Stdio::null()).spawn().expect("sh starts")
+}
+
+fn collect(stderr: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+    let kept = Arc::new(Mutex::new(String::new()));
+    let filling = kept.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let mut text = filling.lock().unwrap_or_else(PoisonError::into_inner);
+            text.push_str(&line);
+            text.push('\n');
+        }
+    });
+    kept
+}
+
+#[track_caller]
+fn wait_for_run_file(path: &Path, child: &mut Child, stderr: &Mutex<String>) -> Value {
+    let said = || stderr.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(run) = std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            return run;
+        }
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            panic!("the server ended with {status}:\n{}", said());
+        }
+        assert!(Instant::now() < until, "the server is not ready:\n{}", said());
+        std::thread::sleep(POLL);
+    }
+}
+
+fn read_credentials(path: &Path) -> Credentials {
+    let bytes = std::fs::read(path).expect("root credentials are made at the first start");
+    let file: Value = serde_json::from_slice(&bytes).expect("root credentials are JSON");
+    let text = |name: &str| file[name].as_str().expect("root credentials have both members").to_owned();
+    Credentials {
+        access_key_id: text("access_key_id"),
+        secret_access_key: text("secret_access_key"),
+        session_token: None,
+    }
+}
