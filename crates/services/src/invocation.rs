@@ -1,10 +1,8 @@
 //! Asynchronous invocations: one row each, from the moment the event is accepted until the function has done its work or
 //! was given up. Retries and dead letters belong to the row.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,16 +12,18 @@ use domain::Timestamp;
 use functions::{Invocation, InvokeError};
 use serde::{Deserialize, Serialize};
 use store::{Expect, Write};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
+use crate::invocation_queue::{Queue, Waiting};
 use crate::record::{Stored, delete, put};
 use crate::{Error, Services, Step, random};
 
 const PREFIX: &str = "invocation/";
 const DEAD_LETTER_PREFIX: &str = "dead-letter/";
 
-/// Invocations under way at once; the functions' own queues stand behind it.
-const RUNNING_MAX: usize = 64;
+/// What functions get to come to their end when the server shuts down.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// Invocations of QoS 0 messages that may wait. They have no row; what is over is dropped and said.
 const UNSTORED_MAX: usize = 10_000;
@@ -38,13 +38,13 @@ const BUSY_PAUSE_MAX_MS: i64 = 300_000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct InvocationRow {
     #[serde(skip)]
-    id: String,
-    function_arn: String,
+    pub id: String,
+    pub function_arn: String,
     request_id: String,
     payload: String,
     rule: String,
     created_at: Timestamp,
-    next_at: Timestamp,
+    pub next_at: Timestamp,
     /// Attempts that ended in the function's own error.
     failures: usize,
     /// Attempts that never reached the function.
@@ -93,54 +93,36 @@ impl InvocationRow {
     }
 }
 
-/// What waits, by its time. Derived from the rows, but for those of QoS 0 messages.
+/// What waits and what runs.
 #[derive(Default)]
 pub(crate) struct Invocations {
-    waiting: Mutex<BinaryHeap<Reverse<Waiting>>>,
+    queue: Mutex<Queue>,
     unstored: AtomicUsize,
     nudge: Notify,
 }
 
-struct Waiting {
-    at: Timestamp,
-    id: String,
-    /// The row itself where none is stored.
-    unstored: Option<Box<InvocationRow>>,
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, &self.id) == (other.at, &other.id)
-    }
-}
-impl Eq for Waiting {}
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, &self.id).cmp(&(other.at, &other.id))
-    }
-}
-
 impl Invocations {
     fn push(&self, waiting: Waiting) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(Reverse(waiting));
+        self.queue().push(waiting);
         self.nudge.notify_one();
     }
 
-    /// What is due, or how long until something is.
-    fn pop_due(&self, now: Timestamp) -> Result<Waiting, Duration> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        match waiting.peek() {
-            None => Err(Duration::from_secs(60)),
-            Some(Reverse(first)) if first.at > now => {
-                Err(Duration::from_millis(first.at.since(now).clamp(1, 60_000).unsigned_abs()))
-            }
-            Some(_) => Ok(waiting.pop().expect("just seen").0),
-        }
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One running invocation's place; free again however the run ends.
+struct Place {
+    services: Services,
+    function_arn: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let invocations = &self.services.inner.invocations;
+        invocations.queue().finished(&self.function_arn);
+        invocations.nudge.notify_one();
     }
 }
 
@@ -148,7 +130,7 @@ impl Services {
     /// At start: every row that is there goes on.
     pub(crate) fn reload_invocations(&self) -> Result<(), Error> {
         for (id, found) in self.find_all::<InvocationRow>(PREFIX)? {
-            self.inner.invocations.push(Waiting { at: found.value.next_at, id, unstored: None });
+            self.inner.invocations.push(Waiting::stored(&InvocationRow { id, ..found.value }));
         }
         Ok(())
     }
@@ -156,7 +138,7 @@ impl Services {
     /// Rows that have just been committed.
     pub(crate) fn start_stored(&self, rows: &[InvocationRow]) {
         for row in rows {
-            self.inner.invocations.push(Waiting { at: row.next_at, id: row.id.clone(), unstored: None });
+            self.inner.invocations.push(Waiting::stored(row));
         }
     }
 
@@ -168,33 +150,29 @@ impl Services {
                 tracing::warn!(rule = %row.rule, function = %row.function_arn, "too many invocations wait; one of a QoS 0 message was dropped");
                 continue;
             }
-            let (at, id) = (row.next_at, row.id.clone());
-            self.inner.invocations.push(Waiting { at, id, unstored: Some(Box::new(row)) });
+            self.inner.invocations.push(Waiting::unstored(row));
         }
     }
 
     pub(crate) async fn run_invocations(&self, mut shutdown: watch::Receiver<bool>) {
-        let running = Arc::new(Semaphore::new(RUNNING_MAX));
+        let mut running = JoinSet::new();
         while !*shutdown.borrow() {
-            let Ok(permit) = running.clone().acquire_owned().await else { return };
-            match self.inner.invocations.pop_due(self.now()) {
+            while running.try_join_next().is_some() {}
+            let next = self.inner.invocations.queue().start_next(self.now());
+            match next {
                 Ok(waiting) => {
-                    let services = self.clone();
-                    tokio::spawn(async move {
-                        services.run_one(waiting).await;
-                        drop(permit);
-                    });
+                    let place = Place { services: self.clone(), function_arn: waiting.function_arn.clone() };
+                    running.spawn(async move { place.services.run_one(waiting).await });
                 }
-                Err(pause) => {
-                    drop(permit);
-                    tokio::select! {
-                        () = self.inner.invocations.nudge.notified() => {}
-                        () = tokio::time::sleep(pause) => {}
-                        _ = shutdown.changed() => {}
-                    }
-                }
+                Err(pause) => tokio::select! {
+                    () = self.inner.invocations.nudge.notified() => {}
+                    () = tokio::time::sleep(pause) => {}
+                    _ = shutdown.changed() => {}
+                },
             }
         }
+        // What does not end in time has its row, and runs again at the next start.
+        let _ = tokio::time::timeout(DRAIN, async { while running.join_next().await.is_some() {} }).await;
     }
 
     async fn run_one(&self, waiting: Waiting) {

@@ -14,6 +14,7 @@ pub mod error;
 pub mod iam;
 mod identity;
 mod invocation;
+mod invocation_queue;
 pub mod iot;
 pub mod lambda;
 pub mod logs;
