@@ -114,7 +114,8 @@ impl AwsClient {
 
     /// Any answer of the server is `Ok`, errors of the service too: look at `status`.
     pub async fn call(&self, request: &AwsRequest<'_>) -> Result<AwsResponse, Error> {
-        match timeout(self.deadline, self.exchange(self.signed(request)?)).await {
+        // A TLS handshake is part of it, and large: boxed, it is not part of every future that waits for an answer.
+        match timeout(self.deadline, Box::pin(self.exchange(self.signed(request)?))).await {
             Ok(response) => response,
             Err(_) => Err(Error::TimedOut { waiting_for: ANSWER }),
         }

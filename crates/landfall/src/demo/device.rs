@@ -95,7 +95,8 @@ impl DemoDevice {
     }
 
     async fn connect(&self) -> Result<MqttClient, fleet::Error> {
-        MqttClient::connect(self.address, &self.tls, Connect::new(CLIENT_ID), DEADLINE).await
+        // A TLS handshake's state is large; it should not be part of every future that waits for it.
+        Box::pin(MqttClient::connect(self.address, &self.tls, Connect::new(CLIENT_ID), DEADLINE)).await
     }
 
     pub fn files(&self, server: &Server, ca: &Ca) -> Result<Files, Sentence> {
