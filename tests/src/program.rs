@@ -67,6 +67,10 @@ pub fn finish(command: &mut Command, deadline: Duration) -> Finished {
 }
 
 impl Running {
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
     /// Waits for the end, and kills what has none by the deadline.
     pub fn finish(mut self, deadline: Duration) -> Finished {
         let until = Instant::now() + deadline;

@@ -116,14 +116,23 @@ impl Server {
         finish(Self::program().arg(verb).arg("--data-dir").arg(self.data_path()).args(arguments), PATIENCE)
     }
 
-    /// The newest record that `landfall explain` finds.
+    /// Waits until the newest record that fits `filter` has this reason: it follows the end of its connection, which the
+    /// client sees first.
     #[track_caller]
-    pub fn explain(&self, filter: &[&str]) -> Value {
+    pub fn wait_for_record(&self, filter: &[&str], reason: &str) -> Value {
         let mut arguments = vec!["--json", "--last", "1"];
         arguments.extend(filter);
-        let answer = self.ask("explain", &arguments).must_succeed();
-        assert!(!answer.stdout.trim().is_empty(), "no record fits {filter:?}");
-        serde_json::from_str(answer.stdout.trim()).expect("explain prints JSON")
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let found = self.ask("explain", &arguments).must_succeed().stdout;
+            if let Ok(record) = serde_json::from_str::<Value>(found.trim())
+                && record["reason"] == reason
+            {
+                return record;
+            }
+            assert!(Instant::now() < until, "no {reason} for {filter:?}, but: {found}");
+            std::thread::sleep(POLL);
+        }
     }
 
     pub fn data_path(&self) -> PathBuf {

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use fleet::{Ca, Device, DeviceSpec, KeyAlgorithm, Window};
 use landfall_tests::{Credential, FieldDevice, OpenSsl, Operator, PATIENCE, Server};
@@ -29,26 +28,13 @@ async fn place() -> &'static Place {
 /// The newest record that fits `filter` has this code, and its sentence says all of `said`.
 #[track_caller]
 fn check(server: &Server, filter: &[&str], code: &str, said: &[&str]) {
-    // A record follows the end of its connection, which the client sees first.
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let mut arguments = vec!["--json", "--last", "1"];
-        arguments.extend(filter);
-        let found = server.ask("explain", &arguments).must_succeed().stdout;
-        if let Ok(record) = serde_json::from_str::<serde_json::Value>(found.trim())
-            && record["reason"] == code
-        {
-            let sentence = record["sentence"].as_str().expect("a sentence");
-            for part in said {
-                assert!(sentence.contains(part), "{code}: {part:?} is not in: {sentence}");
-            }
-            let page = server.ask("explain", filter).must_succeed().stdout;
-            assert!(page.contains(code) && page.contains(sentence), "{page}");
-            return;
-        }
-        assert!(Instant::now() < until, "no {code} for {filter:?}, but: {found}");
-        std::thread::sleep(Duration::from_millis(20));
+    let record = server.wait_for_record(filter, code);
+    let sentence = record["sentence"].as_str().expect("a sentence");
+    for part in said {
+        assert!(sentence.contains(part), "{code}: {part:?} is not in: {sentence}");
     }
+    let page = server.ask("explain", filter).must_succeed().stdout;
+    assert!(page.contains(code) && page.contains(sentence), "{page}");
 }
 
 /// `mosquitto_pub` must fail with these files.
