@@ -23,13 +23,13 @@ pub(crate) fn apply(draft: &mut Draft<'_>, sequence: u64, writes: &[Write]) -> R
         let as_expected = match write.expect {
             Expect::Anything => true,
             Expect::Absent => draft.revision(&write.key)?.is_none(),
-            Expect::Revision(revision) => draft.revision(&write.key)? == Some(revision),
+            Expect::Revision(revision) | Expect::Unchanged(revision) => draft.revision(&write.key)? == Some(revision),
         };
         if !as_expected {
             return Ok(Outcome::Conflict { key: write.key.clone() });
         }
     }
-    for write in writes {
+    for write in writes.iter().filter(|write| write.writes()) {
         match &write.value {
             Some(value) => draft.put(&write.key, sequence, value)?,
             None => draft.remove(&write.key)?,

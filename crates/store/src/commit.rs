@@ -21,11 +21,25 @@ pub struct Write {
     pub expect: Expect,
 }
 
+impl Write {
+    /// Leans on a record as it is, and writes nothing.
+    pub fn lean_on(key: impl Into<Vec<u8>>, revision: u64) -> Self {
+        Self { key: key.into(), value: None, expect: Expect::Unchanged(revision) }
+    }
+
+    pub(crate) fn writes(&self) -> bool {
+        !matches!(self.expect, Expect::Unchanged(_))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
     Anything,
     Absent,
     Revision(u64),
+    /// This revision too, and the record stays as it is: the write's value counts for nothing. Commits that only lean on
+    /// the same record do not get into each other's way.
+    Unchanged(u64),
 }
 
 /// What a commit wrote below a watched prefix.

@@ -29,7 +29,7 @@ impl Watchers {
     pub(crate) fn tell(&self, revision: u64, writes: &[Write]) {
         let mut list = self.lock();
         list.retain(|watcher| {
-            let below = writes.iter().filter(|write| write.key.starts_with(&watcher.prefix));
+            let below = writes.iter().filter(|write| write.writes() && write.key.starts_with(&watcher.prefix));
             for write in below {
                 let record = write.value.clone().map(|value| Record { value, revision });
                 if watcher.sender.send(Change { key: write.key.clone(), record }).is_err() {

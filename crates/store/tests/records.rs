@@ -13,6 +13,7 @@ async fn check<F: Future<Output = ()>>(case: impl FnOnce(Store) -> F) {
 async fn commits() {
     check(conformance::a_commit_is_read_back_with_its_revision).await;
     check(conformance::expectations_hold_or_nothing_is_written).await;
+    check(conformance::leaning_on_a_record_leaves_it_as_it_is).await;
     check(conformance::a_key_named_twice_takes_the_later_write).await;
     check(conformance::what_is_too_large_is_refused_by_name).await;
 }

@@ -65,6 +65,24 @@ pub async fn expectations_hold_or_nothing_is_written(store: Store) {
     store.commit(vec![delete("expect/missing", Expect::Anything)]).await.unwrap();
 }
 
+/// Leaning is an expectation without a write: it fails as one, and leaves revision and watchers alone.
+pub async fn leaning_on_a_record_leaves_it_as_it_is(store: Store) {
+    let revision = store.commit(vec![put("lean/there", "old", Expect::Anything)]).await.unwrap();
+    let mut changes = store.watch(b"lean/there");
+    for n in 0..2 {
+        let writes = vec![Write::lean_on("lean/there", revision), put(&format!("lean/{n}"), "new", Expect::Absent)];
+        store.commit(writes).await.unwrap();
+    }
+    assert_eq!(store.get(b"lean/there").unwrap().unwrap().revision, revision);
+    let changed = store.commit(vec![put("lean/there", "new", Expect::Anything)]).await.unwrap();
+    assert_eq!(changes.recv().await.unwrap().record.unwrap().revision, changed, "leaning is no change");
+    for (key, stale) in [("lean/there", revision), ("lean/missing", revision)] {
+        let writes = vec![put("lean/other", "new", Expect::Anything), Write::lean_on(key, stale)];
+        assert_eq!(conflict_key(store.commit(writes).await), key);
+        assert_eq!(value(&store, "lean/other"), None);
+    }
+}
+
 /// Both expectations look at what was there before the commit; the later write stays.
 pub async fn a_key_named_twice_takes_the_later_write(store: Store) {
     let writes = vec![put("twice/a", "1", Expect::Absent), put("twice/a", "2", Expect::Absent)];
