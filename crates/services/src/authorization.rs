@@ -17,6 +17,18 @@ pub(crate) enum DeniedAs {
 impl Services {
     /// `action` is `iot:CreatePolicy` and the like, `resource` a whole ARN or `*`.
     pub(crate) fn authorize(&self, op: &Op, action: &str, resource: &str, denied: DeniedAs) -> Result<(), Error> {
+        self.authorize_in_context(op, action, resource, &[], denied)
+    }
+
+    /// `context` are the condition keys that this action has beside those of every request.
+    pub(crate) fn authorize_in_context(
+        &self,
+        op: &Op,
+        action: &str,
+        resource: &str,
+        context: &[(&str, &str)],
+        denied: DeniedAs,
+    ) -> Result<(), Error> {
         let Caller::Role(session) = &op.caller else { return Ok(()) };
         let policies = self.iam().policies_of_role(&session.role_arn)?;
         let mut documents = Vec::with_capacity(policies.len());
@@ -27,7 +39,12 @@ impl Services {
             documents.push(document);
         }
         let account = self.config().account.as_str();
-        let context = [("aws:PrincipalArn", session.role_arn.as_str()), ("aws:PrincipalAccount", account)];
+        let mut context = context.to_vec();
+        context.extend([
+            ("aws:PrincipalArn", session.role_arn.as_str()),
+            ("aws:PrincipalAccount", account),
+            ("aws:RequestedRegion", self.region().as_str()),
+        ]);
         let decision = judge_identity(&documents, &Request { action, resource, context: &context });
         if decision == Decision::Allowed {
             return Ok(());

@@ -39,7 +39,7 @@ pub struct Admitted {
 #[derive(Default)]
 pub(crate) struct Standings {
     cells: Mutex<HashMap<CertificateId, watch::Sender<Arc<Standing>>>>,
-    compiled: Mutex<HashMap<(String, u64), Arc<CompiledPolicy>>>,
+    compiled: Mutex<HashMap<(String, u32), Arc<CompiledPolicy>>>,
     epoch: AtomicU64,
 }
 
@@ -145,10 +145,11 @@ impl Services {
         Ok(Standing { active, policies: policies.into(), epoch })
     }
 
-    /// The default version of a policy, compiled once per revision of its record.
+    /// The default version of a policy, compiled once: a version's document never changes, and the policy's generation
+    /// tells it from one of the same name that was deleted.
     fn compiled(&self, name: &str) -> Result<Option<Arc<CompiledPolicy>>, Error> {
         let Some(found) = self.find_policy(name)? else { return Ok(None) };
-        let key = (name.to_owned(), found.revision);
+        let key = found.value.default_key();
         let mut compiled = self.inner.standings.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(policy) = compiled.get(&key) {
             return Ok(Some(policy.clone()));

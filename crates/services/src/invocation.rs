@@ -207,8 +207,12 @@ impl Services {
     async fn attempt(&self, row: &InvocationRow) -> End {
         let function = match self.lambda().spec_of(&row.function_arn) {
             Ok(function) => function,
-            Err(err) => return End::Impossible(err.to_string()),
+            Err(err) if err.code == "ResourceNotFoundException" => return End::Impossible(err.to_string()),
+            Err(err) => return End::NotReached(err.to_string()),
         };
+        if let Err(err) = self.lambda().must_hold_role(&function) {
+            return End::NotReached(err.to_string());
+        }
         let event = match STANDARD.decode(&row.payload) {
             Ok(event) => Bytes::from(event),
             Err(err) => return End::Impossible(err.to_string()),

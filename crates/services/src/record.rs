@@ -11,6 +11,9 @@ use crate::{Error, Services};
 /// How often a read-modify-write is tried again when somebody else was faster.
 const ATTEMPTS_MAX: usize = 16;
 
+/// Records read between two chances for other tasks to run.
+const CHUNK: usize = 256;
+
 /// A noun's stored form.
 pub(crate) trait Stored: Serialize + DeserializeOwned {
     const VERSION: u32;
@@ -91,6 +94,29 @@ impl Services {
             all.push((String::from_utf8_lossy(rest).into_owned(), decode(&key, &record)?));
         }
         Ok(all)
+    }
+
+    /// Every record below `prefix`, a few at a time: a registry of a million certificates is neither copied into memory
+    /// nor read without letting others run.
+    pub(crate) async fn each_record<T: Stored>(
+        &self,
+        prefix: &str,
+        mut each: impl FnMut(String, T),
+    ) -> Result<(), Error> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let chunk = self.store().scan_after(prefix.as_bytes(), after.as_deref(), CHUNK).map_err(storage)?;
+            let is_last = chunk.len() < CHUNK;
+            for (key, record) in &chunk {
+                let rest = key.get(prefix.len()..).unwrap_or_default();
+                each(String::from_utf8_lossy(rest).into_owned(), decode(key, record)?.value);
+            }
+            if is_last {
+                return Ok(());
+            }
+            after = chunk.into_iter().last().map(|(key, _)| key);
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The keys below `prefix`, without the prefix.

@@ -1,6 +1,6 @@
 //! The rules engine: which rules a message fires, and the rows that their actions become.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use broker::Message;
@@ -23,11 +23,15 @@ pub(crate) struct Rule {
 
 /// Every enabled rule, replaced as a whole when one changes. AWS allows an account 1,000.
 #[derive(Default)]
-pub(crate) struct RuleSet(ArcSwap<Vec<(TopicFilter, Arc<Rule>)>>);
+pub(crate) struct RuleSet {
+    rules: ArcSwap<Vec<(TopicFilter, Arc<Rule>)>>,
+    /// Held from the reading of the records to the new set, so that the older of two changes is not the last.
+    reloading: Mutex<()>,
+}
 
 impl RuleSet {
     pub(crate) fn matching(&self, topic: &TopicName) -> Vec<Arc<Rule>> {
-        let rules = self.0.load();
+        let rules = self.rules.load();
         if rules.is_empty() {
             return Vec::new();
         }
@@ -38,6 +42,7 @@ impl RuleSet {
 impl Services {
     /// After a commit that touched a rule, and at start.
     pub(crate) fn reload_rules(&self) -> Result<(), Error> {
+        let _turn = self.inner.rules.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rules = Vec::new();
         for (name, found) in self.find_all::<TopicRuleRecord>("iot/rule/")? {
             if found.value.rule_disabled {
@@ -54,7 +59,7 @@ impl Services {
             let arn = self.rule_arn(&name).to_string();
             rules.push((filter, Arc::new(Rule { name, arn, statement, actions: found.value.actions })));
         }
-        self.inner.rules.0.store(Arc::new(rules));
+        self.inner.rules.rules.store(Arc::new(rules));
         Ok(())
     }
 

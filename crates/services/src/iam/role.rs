@@ -11,6 +11,7 @@ use super::Iam;
 use super::shapes::{
     CreateRoleRequest, CreateRoleResponse, GetRoleRequest, GetRoleResponse, PutRolePolicyRequest, Role, Tag,
 };
+use crate::authorization::DeniedAs;
 use crate::record::{Found, Stored, put};
 use crate::{Error, Op, Services, random};
 
@@ -18,6 +19,9 @@ const PREFIX: &str = "iam/role/";
 
 /// Characters of all inline policies of a role, white space not counted. (IAM quotas)
 const INLINE_CHARS_MAX: usize = 10_240;
+
+/// Characters of a trust policy, white space not counted. (IAM quotas)
+const TRUST_CHARS_MAX: usize = 2048;
 
 /// The longest a session may last where CreateRole does not say.
 const SESSION_S_DEFAULT: i32 = 3600;
@@ -48,13 +52,18 @@ impl Iam {
             return Err(Error::new("InvalidInput", "PermissionsBoundary is not served yet; leave it out."));
         }
         PolicyDocument::parse(&input.assume_role_policy_document, Kind::Resource).map_err(malformed)?;
+        if ink(&input.assume_role_policy_document) > TRUST_CHARS_MAX {
+            let message = format!("Cannot exceed quota for ACLSizePerRole: {TRUST_CHARS_MAX}");
+            return Err(Error::new("LimitExceeded", message));
+        }
         let record = RoleRecord {
             path,
             role_id: role_id(),
             trust: input.assume_role_policy_document,
             description: input.description,
             max_session_s: input.max_session_duration.unwrap_or(SESSION_S_DEFAULT),
-            created_at: op.now,
+            // IAM's dates have whole seconds.
+            created_at: Timestamp::from_seconds(op.now.seconds()),
             tags: input.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
             inline: BTreeMap::new(),
         };
@@ -89,8 +98,7 @@ impl Iam {
             .transact(|| {
                 let Found { value: mut record, revision } = self.find_role(name)?.ok_or_else(|| missing(name))?;
                 record.inline.insert(input.policy_name.clone(), input.policy_document.clone());
-                let chars = |document: &String| document.chars().filter(|c| !c.is_whitespace()).count();
-                if record.inline.values().map(chars).sum::<usize>() > INLINE_CHARS_MAX {
+                if record.inline.values().map(|document| ink(document)).sum::<usize>() > INLINE_CHARS_MAX {
                     let message = format!("Maximum policy size of {INLINE_CHARS_MAX} bytes exceeded for role {name}");
                     return Err(Error::new("LimitExceeded", message));
                 }
@@ -103,6 +111,11 @@ impl Iam {
     pub(crate) fn policies_of_role(&self, role_arn: &str) -> Result<Vec<(String, String)>, Error> {
         let found = self.find_role_by_arn(role_arn)?;
         Ok(found.map(|record| record.inline.into_iter().collect()).unwrap_or_default())
+    }
+
+    /// `AROA...`, the role's id, which a session's user id begins with.
+    pub(crate) fn id_of_role(&self, role_arn: &str) -> Result<Option<String>, Error> {
+        Ok(self.find_role_by_arn(role_arn)?.map(|record| record.role_id))
     }
 
     /// That the role exists and that its trust policy lets `service` take it.
@@ -157,9 +170,15 @@ impl Iam {
 
 impl Services {
     /// Whoever gives a role to a service must be allowed to hand that role on.
-    pub(crate) fn authorize_pass_role(&self, op: &Op, role_arn: &str) -> Result<(), Error> {
-        self.authorize(op, "iam:PassRole", role_arn, crate::authorization::DeniedAs::AccessDeniedException)
+    pub(crate) fn authorize_pass_role(&self, op: &Op, role_arn: &str, service: &str) -> Result<(), Error> {
+        let context = [("iam:PassedToService", service)];
+        self.authorize_in_context(op, "iam:PassRole", role_arn, &context, DeniedAs::AccessDeniedException)
     }
+}
+
+/// Characters as IAM counts them.
+fn ink(document: &str) -> usize {
+    document.chars().filter(|c| !c.is_whitespace()).count()
 }
 
 /// `AROA` and seventeen characters of base 32, as AWS makes them.

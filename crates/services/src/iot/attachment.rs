@@ -1,7 +1,7 @@
 //! Which policies a certificate has. Two keys for each attachment, so that both sides can be listed.
 
 use domain::{Arn, CertificateId};
-use store::Expect;
+use store::{Expect, Write};
 
 use super::Iot;
 use super::certificate::certificate_key;
@@ -63,10 +63,10 @@ impl Iot {
                     let message = format!("A certificate can have {POLICIES_MAX} policies; detach one first.");
                     return Err(Error::new("LimitExceededException", message));
                 }
-                // Both ends are written back unchanged: nobody can delete one, and no eleventh policy can come in,
-                // between the looking and the writing.
+                // The certificate is written back unchanged: no eleventh policy can come in between the looking and the
+                // writing. On the policy the commit only leans: a fleet's functions attach the same one at once.
                 let writes = vec![
-                    put(format!("iot/policy/{policy}"), &found.value, Expect::Revision(found.revision)),
+                    Write::lean_on(format!("iot/policy/{policy}"), found.revision),
                     put(certificate_key(id), &certificate.value, Expect::Revision(certificate.revision)),
                     put(format!("{}{policy}", by_target(id)), &AttachmentRecord {}, Expect::Absent),
                     put(format!("iot/target/{policy}/{id}"), &AttachmentRecord {}, Expect::Absent),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use store::Expect;
 
 use super::Iot;
-use super::page::{Order, Page, page_of};
+use super::page::{Order, Page, PageMaker};
 use super::shapes::{
     CACertificate, CACertificateDescription, CertificateValidity, DescribeCACertificateRequest,
     DescribeCACertificateResponse, ListCACertificatesRequest, ListCACertificatesResponse, RegisterCACertificateRequest,
@@ -23,6 +23,22 @@ pub(crate) const PREFIX: &str = "iot/ca/";
 
 /// CAs of one subject in an account and Region. (RegisterCACertificate)
 const SAME_SUBJECT_MAX: usize = 10;
+
+/// The CAs of one subject: what keeps two callers from registering the eleventh at once.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct SubjectRecord {
+    cas: Vec<CertificateId>,
+}
+
+impl Stored for SubjectRecord {
+    const VERSION: u32 = 1;
+}
+
+/// Names have no bound worth having in a key; their hash has.
+fn subject_key(certificate: &Certificate) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate.subject().der());
+    format!("iot/ca-subject/{}", hex::encode(digest))
+}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CaRecord {
@@ -120,6 +136,7 @@ impl Iot {
             generation_id: random::uuid(),
         };
         let arn = services.ca_arn(id);
+        let subject_key = subject_key(&certificate);
         services
             .transact(|| {
                 if services.find_ca(id)?.is_some() {
@@ -127,11 +144,19 @@ impl Iot {
                         .with_member("resourceId", id.to_string())
                         .with_member("resourceArn", arn.as_str()));
                 }
-                if services.inner.cas.with_subject(certificate.subject()).len() >= SAME_SUBJECT_MAX {
+                let found = services.find::<SubjectRecord>(&subject_key)?;
+                let expected = found.as_ref().map_or(Expect::Absent, |found| Expect::Revision(found.revision));
+                let mut of_subject = found.map(|found| found.value).unwrap_or_default();
+                if of_subject.cas.len() >= SAME_SUBJECT_MAX {
                     let message = "Limit reached for number of CA Certificates with same subject";
                     return Err(Error::new("LimitExceededException", message));
                 }
-                Ok((vec![put(format!("{PREFIX}{id}"), &record, Expect::Absent)], ()))
+                of_subject.cas.push(id);
+                let writes = vec![
+                    put(format!("{PREFIX}{id}"), &record, Expect::Absent),
+                    put(subject_key.as_str(), &of_subject, expected),
+                ];
+                Ok((writes, ()))
             })
             .await?;
         services.refresh_ca(id)?;
@@ -182,14 +207,12 @@ impl Iot {
         op: &Op,
         input: DescribeCACertificateRequest,
     ) -> Result<DescribeCACertificateResponse, Error> {
-        let id = ca_id(&input.certificate_id)?;
-        let arn = self.services.ca_arn(id);
-        self.authorize(op, "iot:DescribeCACertificate", arn.as_str())?;
+        let id = self.authorize_on_ca(op, "iot:DescribeCACertificate", &input.certificate_id)?;
         let record = self.services.find_ca(id)?.ok_or_else(missing)?.value;
         let certificate = record.certificate()?;
         Ok(DescribeCACertificateResponse {
             certificate_description: Some(CACertificateDescription {
-                certificate_arn: Some(arn.to_string()),
+                certificate_arn: Some(self.services.ca_arn(id).to_string()),
                 certificate_id: Some(id.to_string()),
                 status: Some(status_text(record.status).to_owned()),
                 certificate_pem: Some(certificate.to_pem()),
@@ -219,13 +242,13 @@ impl Iot {
             // No CA has a provisioning template until just-in-time provisioning is served.
             return Ok(ListCACertificatesResponse::default());
         }
-        let all = self.services.find_all::<CaRecord>(PREFIX)?;
-        let keyed = all.into_iter().map(|(id, found)| {
-            let key = format!("{:013}{id}", found.value.created_at.millis());
-            (key, (id, found.value))
-        });
         let order = Order::of(input.ascending_order);
-        let Page { items, next } = page_of(keyed.collect(), input.page_size, input.marker.as_deref(), order)?;
+        let mut page = PageMaker::new(input.page_size, input.marker.as_deref(), order)?;
+        let offer = |id: String, record: CaRecord| {
+            page.offer(format!("{:013}{id}", record.created_at.millis()), (id, record));
+        };
+        self.services.each_record(PREFIX, offer).await?;
+        let Page { items, next } = page.finish();
         let certificates = items
             .into_iter()
             .filter_map(|(id, record)| Some((id.parse().ok()?, record)))
@@ -239,9 +262,10 @@ impl Iot {
         Ok(ListCACertificatesResponse { certificates: Some(certificates), next_marker: next })
     }
 
+    /// `removeAutoRegistration` clears the stored registrationConfig. There is none until just-in-time provisioning is
+    /// served, so it has nothing to do; it does not touch autoRegistrationStatus, on AWS either.
     pub async fn update_ca_certificate(&self, op: &Op, input: UpdateCACertificateRequest) -> Result<(), Error> {
-        let id = ca_id(&input.certificate_id)?;
-        self.authorize(op, "iot:UpdateCACertificate", self.services.ca_arn(id).as_str())?;
+        let id = self.authorize_on_ca(op, "iot:UpdateCACertificate", &input.certificate_id)?;
         if input.registration_config.is_some() {
             return Err(invalid("registrationConfig (just-in-time provisioning) is not served yet."));
         }
@@ -251,7 +275,14 @@ impl Iot {
             Some("INACTIVE") => Some(CaStatus::Inactive),
             Some(other) => return Err(invalid(&format!("A CA certificate cannot be set to {other}."))),
         };
-        let auto_registration = input.new_auto_registration_status.as_deref().map(|status| status == "ENABLE");
+        let auto_registration = match input.new_auto_registration_status.as_deref() {
+            None => None,
+            Some("ENABLE") => Some(true),
+            Some("DISABLE") => Some(false),
+            Some(other) => {
+                return Err(invalid(&format!("{other} is no autoRegistrationStatus; use ENABLE or DISABLE.")));
+            }
+        };
         let services = &self.services;
         services
             .transact(|| {
@@ -265,10 +296,16 @@ impl Iot {
             .await?;
         services.refresh_ca(id)
     }
-}
 
-fn ca_id(text: &str) -> Result<CertificateId, Error> {
-    text.parse().map_err(|_| missing())
+    /// What is not an id names nothing, which only those hear who may ask.
+    fn authorize_on_ca(&self, op: &Op, action: &str, id: &str) -> Result<CertificateId, Error> {
+        let parsed = id.parse::<CertificateId>();
+        let named = parsed.as_ref().map_or_else(|_| id.to_owned(), ToString::to_string);
+        let config = self.services.config();
+        let arn = Arn::new("iot", &config.region, &config.account, &format!("cacert/{named}"));
+        self.authorize(op, action, arn.as_str())?;
+        parsed.map_err(|_| missing())
+    }
 }
 
 fn missing() -> Error {

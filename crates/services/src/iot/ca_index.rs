@@ -1,7 +1,7 @@
 //! The registered CAs by subject, parsed: what the TLS handshake looks a leaf's issuer up in.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use domain::CertificateId;
@@ -40,17 +40,21 @@ type BySubject = HashMap<Vec<u8>, Vec<Arc<IndexedCa>>>;
 
 /// Replaced as a whole; readers never wait.
 #[derive(Default)]
-pub(crate) struct CaIndex(ArcSwap<BySubject>);
+pub(crate) struct CaIndex {
+    by_subject: ArcSwap<BySubject>,
+    /// Held from the reading of a record to its place in the index, so that the older of two changes is not the last.
+    refreshing: Mutex<()>,
+}
 
 impl CaIndex {
     /// AWS allows ten CAs with one subject, so the answer is short.
     pub(crate) fn with_subject(&self, subject: &DistinguishedName) -> Vec<Arc<IndexedCa>> {
-        self.0.load().get(subject.der()).cloned().unwrap_or_default()
+        self.by_subject.load().get(subject.der()).cloned().unwrap_or_default()
     }
 
     fn put(&self, ca: IndexedCa) {
         let ca = Arc::new(ca);
-        self.0.rcu(|index| {
+        self.by_subject.rcu(|index| {
             let mut index = BySubject::clone(index);
             let same_subject = index.entry(ca.certificate.subject().der().to_vec()).or_default();
             same_subject.retain(|other| other.id != ca.id);
@@ -69,12 +73,13 @@ impl Services {
             let ca = Arc::new(IndexedCa::of(id, &found.value)?);
             index.entry(ca.certificate.subject().der().to_vec()).or_default().push(ca);
         }
-        self.inner.cas.0.store(Arc::new(index));
+        self.inner.cas.by_subject.store(Arc::new(index));
         Ok(())
     }
 
     /// After a commit that touched the CA: the next handshake sees it before the caller has its answer.
     pub(crate) fn refresh_ca(&self, id: CertificateId) -> Result<(), Error> {
+        let _turn = self.inner.cas.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = self.find_ca(id)? {
             self.inner.cas.put(IndexedCa::of(id, &found.value)?);
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{Expect, Write};
 
 use super::Iot;
-use super::page::{Order, Page, page_of};
+use super::page::{Order, Page, PageMaker};
 use super::shapes::{
     Certificate, CertificateDescription, CertificateValidity, DescribeCertificateRequest, DescribeCertificateResponse,
     ListCertificatesRequest, ListCertificatesResponse, UpdateCertificateRequest,
@@ -127,9 +127,8 @@ impl Iot {
         op: &Op,
         input: DescribeCertificateRequest,
     ) -> Result<DescribeCertificateResponse, Error> {
-        let id = certificate_id(&input.certificate_id)?;
+        let id = self.authorize_on_certificate(op, "iot:DescribeCertificate", &input.certificate_id)?;
         let arn = self.services.certificate_arn(id);
-        self.authorize(op, "iot:DescribeCertificate", arn.as_str())?;
         let record = self.services.find_certificate(id)?.ok_or_else(missing)?.value;
         let certificate = record.certificate()?;
         Ok(DescribeCertificateResponse {
@@ -161,13 +160,13 @@ impl Iot {
         input: ListCertificatesRequest,
     ) -> Result<ListCertificatesResponse, Error> {
         self.authorize(op, "iot:ListCertificates", "*")?;
-        let all = self.services.find_all::<CertificateRecord>(PREFIX)?;
-        let keyed = all.into_iter().map(|(id, found)| {
-            let key = format!("{:013}{id}", found.value.created_at.millis());
-            (key, (id, found.value))
-        });
         let order = Order::of(input.ascending_order);
-        let Page { items, next } = page_of(keyed.collect(), input.page_size, input.marker.as_deref(), order)?;
+        let mut page = PageMaker::new(input.page_size, input.marker.as_deref(), order)?;
+        let offer = |id: String, record: CertificateRecord| {
+            page.offer(format!("{:013}{id}", record.created_at.millis()), (id, record));
+        };
+        self.services.each_record(PREFIX, offer).await?;
+        let Page { items, next } = page.finish();
         let certificates = items
             .into_iter()
             .filter_map(|(id, record)| Some((id.parse().ok()?, record)))
@@ -184,8 +183,7 @@ impl Iot {
 
     /// Live connections feel the change before the caller has its answer.
     pub async fn update_certificate(&self, op: &Op, input: UpdateCertificateRequest) -> Result<(), Error> {
-        let id = certificate_id(&input.certificate_id)?;
-        self.authorize(op, "iot:UpdateCertificate", self.services.certificate_arn(id).as_str())?;
+        let id = self.authorize_on_certificate(op, "iot:UpdateCertificate", &input.certificate_id)?;
         let wanted = CertificateStatus::parse(&input.new_status)
             .ok_or_else(|| invalid(format!("{} is no status of a certificate.", input.new_status)))?;
         let services = &self.services;
@@ -206,6 +204,16 @@ impl Iot {
         services.refresh_standing(id)?;
         tracing::info!(certificate_id = %id, status = wanted.as_str(), "certificate status set");
         Ok(())
+    }
+
+    /// What is not an id names nothing, which only those hear who may ask.
+    fn authorize_on_certificate(&self, op: &Op, action: &str, id: &str) -> Result<CertificateId, Error> {
+        let parsed = id.parse::<CertificateId>();
+        let named = parsed.as_ref().map_or_else(|_| id.to_owned(), ToString::to_string);
+        let config = self.services.config();
+        let arn = Arn::new("iot", &config.region, &config.account, &format!("cert/{named}"));
+        self.authorize(op, action, arn.as_str())?;
+        parsed.map_err(|_| missing())
     }
 }
 
@@ -235,10 +243,6 @@ fn transition(from: CertificateStatus, to: CertificateStatus) -> Transition {
         }
         _ => Transition::Change,
     }
-}
-
-pub(crate) fn certificate_id(text: &str) -> Result<CertificateId, Error> {
-    text.parse().map_err(|_| missing())
 }
 
 fn missing() -> Error {

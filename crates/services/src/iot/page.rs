@@ -1,6 +1,8 @@
 //! Paging: a page of a list, and the marker with which the next one is asked for. The marker is the sort key of the last
 //! item, so a list that changes in between neither repeats nor skips what stayed.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -29,29 +31,68 @@ pub(crate) struct Page<T> {
     pub next: Option<String>,
 }
 
-/// `items` come with their sort keys, in any order; keys are unique.
+/// Gathers one page out of a list that is offered item by item: of a million certificates it holds a page.
+#[derive(Debug)]
+pub(crate) struct PageMaker<T> {
+    size: usize,
+    order: Order,
+    after: Option<String>,
+    /// By sort key; one more than the page has, to know whether there is another.
+    kept: BTreeMap<String, T>,
+}
+
+impl<T> PageMaker<T> {
+    pub(crate) fn new(size: Option<i32>, marker: Option<&str>, order: Order) -> Result<Self, Error> {
+        let size = size.map_or(SIZE_DEFAULT, |size| usize::try_from(size).unwrap_or(1).clamp(1, SIZE_MAX));
+        Ok(Self { size, order, after: marker.map(read_marker).transpose()?, kept: BTreeMap::new() })
+    }
+
+    /// Items come in any order; their sort keys are unique.
+    pub(crate) fn offer(&mut self, key: String, item: T) {
+        let beyond = match (&self.after, self.order) {
+            (None, _) => true,
+            (Some(after), Order::Ascending) => key > *after,
+            (Some(after), Order::Descending) => key < *after,
+        };
+        if !beyond {
+            return;
+        }
+        self.kept.insert(key, item);
+        if self.kept.len() > self.size + 1 {
+            self.pop_farthest();
+        }
+    }
+
+    fn pop_farthest(&mut self) -> Option<(String, T)> {
+        match self.order {
+            Order::Ascending => self.kept.pop_last(),
+            Order::Descending => self.kept.pop_first(),
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Page<T> {
+        let more = self.kept.len() > self.size && self.pop_farthest().is_some();
+        let mut page: Vec<(String, T)> = self.kept.into_iter().collect();
+        if self.order == Order::Descending {
+            page.reverse();
+        }
+        let next = page.last().filter(|_| more).map(|(key, _)| URL_SAFE_NO_PAD.encode(key));
+        Page { items: page.into_iter().map(|(_, item)| item).collect(), next }
+    }
+}
+
+/// A page of a list that is in memory anyway.
 pub(crate) fn page_of<T>(
-    mut items: Vec<(String, T)>,
+    items: Vec<(String, T)>,
     size: Option<i32>,
     marker: Option<&str>,
     order: Order,
 ) -> Result<Page<T>, Error> {
-    let size = size.map_or(SIZE_DEFAULT, |size| usize::try_from(size).unwrap_or(1).clamp(1, SIZE_MAX));
-    let after = marker.map(read_marker).transpose()?;
-    items.sort_by(|(left, _), (right, _)| left.cmp(right));
-    if order == Order::Descending {
-        items.reverse();
+    let mut page = PageMaker::new(size, marker, order)?;
+    for (key, item) in items {
+        page.offer(key, item);
     }
-    let beyond = |key: &String| match (&after, order) {
-        (None, _) => true,
-        (Some(after), Order::Ascending) => key > after,
-        (Some(after), Order::Descending) => key < after,
-    };
-    let mut rest = items.into_iter().filter(|(key, _)| beyond(key));
-    let page: Vec<(String, T)> = rest.by_ref().take(size).collect();
-    let more = rest.next().is_some();
-    let next = page.last().filter(|_| more).map(|(key, _)| URL_SAFE_NO_PAD.encode(key));
-    Ok(Page { items: page.into_iter().map(|(_, item)| item).collect(), next })
+    Ok(page.finish())
 }
 
 fn read_marker(marker: &str) -> Result<String, Error> {

@@ -33,6 +33,11 @@ impl Stored for PolicyRecord {
 }
 
 impl PolicyRecord {
+    /// What the document in force is known by.
+    pub(crate) fn default_key(&self) -> (String, u32) {
+        (self.generation_id.clone(), self.default_version)
+    }
+
     /// The document in force.
     pub(crate) fn default_document(&self) -> &str {
         let default = self.versions.iter().find(|version| version.version == self.default_version);

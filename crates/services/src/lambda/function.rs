@@ -16,7 +16,7 @@ use time::macros::format_description;
 
 use super::Lambda;
 use super::function_name::{LATEST, not_found, parse};
-use super::settings::Settings;
+use super::settings::{ROLE_NOT_ASSUMABLE, SERVICE, Settings};
 use super::shapes::{
     CreateFunctionRequest, EnvironmentResponse, EphemeralStorage, FunctionCodeLocation, FunctionConfiguration,
     GetFunctionRequest, GetFunctionResponse, LoggingConfig, SnapStartResponse, TracingConfigResponse,
@@ -29,6 +29,9 @@ pub(super) const PREFIX: &str = "lambda/function/";
 
 /// A zip sent in the request. (Lambda quotas: 50 MB zipped, direct upload)
 const ZIP_BYTES_MAX: usize = 50 << 20;
+
+/// The name alone; the model's longer bound is for ARNs. (CreateFunction)
+const NAME_CHARS_MAX: usize = 64;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FunctionRecord {
@@ -90,7 +93,12 @@ impl Lambda {
         let name = parse(services, &input.function_name, None)?;
         let arn = services.function_arn(&name);
         self.authorize(op, "lambda:CreateFunction", arn.as_str())?;
-        services.authorize_pass_role(op, &input.role)?;
+        if name.len() > NAME_CHARS_MAX {
+            let message =
+                format!("A function's name has at most {NAME_CHARS_MAX} characters; this one has {}.", name.len());
+            return Err(invalid(&message));
+        }
+        services.authorize_pass_role(op, &input.role, SERVICE)?;
         let zip = input.code.zip_file.as_ref().map(|zip| zip.0.clone());
         let other_source = input.code.s3_bucket.is_some() || input.code.image_uri.is_some();
         let tags = input.tags.clone().unwrap_or_default();
@@ -180,7 +188,7 @@ impl Lambda {
         let zip = zip.ok_or_else(|| invalid("Please provide a source for function code."))?;
         if zip.len() > ZIP_BYTES_MAX {
             let message = format!("The package has {} bytes; {ZIP_BYTES_MAX} are allowed.", zip.len());
-            return Err(Error::new("RequestTooLargeException", message).with_member("Type", "User"));
+            return Err(Error::new("RequestEntityTooLargeException", message).with_member("Type", "User"));
         }
         Package::read(&zip).map_err(|err| {
             let what = "Could not unzip uploaded file. Please check your file, then try to upload again.";
@@ -229,6 +237,15 @@ impl Lambda {
             function_name: Some(name),
             ..Default::default()
         }
+    }
+
+    /// Lambda takes the execution role for each environment: one that is gone, or that trusts Lambda no more, runs nothing.
+    pub(crate) fn must_hold_role(&self, function: &FunctionSpec) -> Result<(), Error> {
+        let held = self.services.iam().must_be_assumable(&function.session.role_arn, SERVICE);
+        held.map_err(|err| match err.code {
+            "AccessDenied" => Error::new("AccessDeniedException", ROLE_NOT_ASSUMABLE).with_member("Type", "User"),
+            _ => err,
+        })
     }
 
     /// What a run needs to know of the function, by its ARN with or without a qualifier.

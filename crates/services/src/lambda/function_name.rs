@@ -1,5 +1,6 @@
 //! How callers name a function: `name`, `account:function:name`, or an ARN, each with or without a qualifier.
 
+use super::function::invalid;
 use crate::{Error, Services};
 
 /// The only version until PublishVersion is served.
@@ -31,7 +32,7 @@ pub(super) fn parse(services: &Services, text: &str, qualifier: Option<&str>) ->
         && written != given
     {
         let message = "The derived qualifier from the function name does not match the specified qualifier.";
-        return Err(Error::new("InvalidParameterValueException", message));
+        return Err(invalid(message));
     }
     match written.or(qualifier) {
         None | Some(LATEST) => Ok(name.to_owned()),

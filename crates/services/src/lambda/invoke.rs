@@ -42,6 +42,7 @@ impl Lambda {
             }
             _ if event.len() > SYNC_BYTES_MAX => too_large(SYNC_BYTES_MAX),
             _ => {
+                self.must_hold_role(&function)?;
                 let tail = Tail::default();
                 let logs = tail.beside(self.services.logs().sink_of_function(&name));
                 let invocation = Invocation { function, request_id: op.request_id.clone(), event, logs };

@@ -1,6 +1,6 @@
 //! Who may call a function: the statements of its resource policy.
 
-use domain::iam::{Decision, Kind, PolicyDocument, Principal, Request, judge_resource};
+use domain::iam::{Decision, Kind, Permission, PolicyDocument, Principal, Request, judge_resource};
 use serde_json::{Value, json};
 use store::Expect;
 
@@ -20,9 +20,11 @@ impl Lambda {
         let name = parse(services, &input.function_name, input.qualifier.as_deref())?;
         let arn = services.function_arn(&name);
         self.authorize(op, "lambda:AddPermission", arn.as_str())?;
-        if input.qualifier.as_deref() == Some(LATEST) {
+        let in_name = input.function_name.rsplit_once(':').map(|(_, qualifier)| qualifier);
+        if input.qualifier.as_deref().or(in_name) == Some(LATEST) {
             return Err(invalid("We currently do not support adding policies for $LATEST."));
         }
+        refuse_unserved(&input)?;
         let statement = statement_of(services, &input, arn.as_str())?;
         services
             .transact(|| {
@@ -81,36 +83,29 @@ pub(super) fn policy_document(statements: &[Value]) -> String {
     json!({ "Version": "2012-10-17", "Id": "default", "Statement": statements }).to_string()
 }
 
+/// Conditions of the statement that are not written down would let in more callers than were meant.
+fn refuse_unserved(input: &AddPermissionRequest) -> Result<(), Error> {
+    let asked = [
+        ("EventSourceToken", input.event_source_token.is_some()),
+        ("FunctionUrlAuthType", input.function_url_auth_type.is_some()),
+        ("InvokedViaFunctionUrl", input.invoked_via_function_url.is_some()),
+        ("PrincipalOrgID", input.principal_org_id.is_some()),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        None => Ok(()),
+        Some((what, _)) => Err(invalid(&format!("{what} is not served yet; leave it out."))),
+    }
+}
+
 fn statement_of(services: &Services, input: &AddPermissionRequest, function_arn: &str) -> Result<Value, Error> {
-    let config = services.config();
-    let principal = &input.principal;
-    let principal = if principal == "*" {
-        json!("*")
-    } else if principal.len() == 12 && principal.bytes().all(|byte| byte.is_ascii_digit()) {
-        json!({ "AWS": format!("arn:{}:iam::{principal}:root", config.region.partition()) })
-    } else if principal.starts_with("arn:") {
-        json!({ "AWS": principal })
-    } else if principal.contains('.') {
-        json!({ "Service": principal })
-    } else {
-        return Err(invalid("The provided principal was invalid. Please check the principal and try again."));
+    let permission = Permission {
+        statement_id: &input.statement_id,
+        action: &input.action,
+        principal: &input.principal,
+        source_arn: input.source_arn.as_deref(),
+        source_account: input.source_account.as_deref(),
     };
-    let mut statement = json!({
-        "Sid": input.statement_id,
-        "Effect": "Allow",
-        "Principal": principal,
-        "Action": input.action,
-        "Resource": function_arn,
-    });
-    let mut condition = serde_json::Map::new();
-    if let Some(account) = &input.source_account {
-        condition.insert("StringEquals".to_owned(), json!({ "AWS:SourceAccount": account }));
-    }
-    if let Some(arn) = &input.source_arn {
-        condition.insert("ArnLike".to_owned(), json!({ "AWS:SourceArn": arn }));
-    }
-    if !condition.is_empty() {
-        statement["Condition"] = Value::Object(condition);
-    }
-    Ok(statement)
+    permission.to_statement(function_arn, services.region().partition()).map_err(|err| {
+        invalid(&format!("The provided principal was invalid. Please check the principal and try again. ({err})"))
+    })
 }

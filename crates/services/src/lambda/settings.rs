@@ -8,6 +8,11 @@ use super::function::invalid;
 use super::shapes::CreateFunctionRequest;
 use crate::{Error, Services};
 
+/// Lambda, as trust policies name it.
+pub(crate) const SERVICE: &str = "lambda.amazonaws.com";
+
+pub(super) const ROLE_NOT_ASSUMABLE: &str = "The role defined for the function cannot be assumed by Lambda.";
+
 /// All variables together, names and values. (Lambda quotas)
 const ENVIRONMENT_BYTES_MAX: usize = 4096;
 
@@ -67,8 +72,8 @@ impl Settings {
         }
         services
             .iam()
-            .must_be_assumable(&input.role, "lambda.amazonaws.com")
-            .map_err(|_| invalid("The role defined for the function cannot be assumed by Lambda."))?;
+            .must_be_assumable(&input.role, SERVICE)
+            .map_err(|err| if err.code == "AccessDenied" { invalid(ROLE_NOT_ASSUMABLE) } else { err })?;
         let environment = input.environment.and_then(|environment| environment.variables).unwrap_or_default();
         check_environment(&environment)?;
         Ok(Self {

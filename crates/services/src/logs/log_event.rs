@@ -21,7 +21,11 @@ const SCANNED_MAX: usize = 50_000;
 impl Logs {
     /// Tokens are `f/<sequence>` and `b/<sequence>`: the place after the last event answered, or before the first.
     pub async fn get_log_events(&self, op: &Op, input: GetLogEventsRequest) -> Result<GetLogEventsResponse, Error> {
-        let group = group_of(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
+        let group = group_of(
+            self.group_arn("").as_str(),
+            input.log_group_name.as_deref(),
+            input.log_group_identifier.as_deref(),
+        )?;
         let name = &input.log_stream_name;
         let resource = format!("{}:log-stream:{name}", self.group_arn(&group));
         self.authorize(op, "logs:GetLogEvents", &resource)?;
@@ -41,8 +45,11 @@ impl Logs {
             Some(Place::Before(before)) => self.backward(&stream, before, limit, window),
             None => self.backward(&stream, u64::MAX, limit, window),
         };
+        let (entries, scanned) = entries;
         let (first, last) = match (entries.first(), entries.last(), place) {
             (Some(first), Some(last), _) => (first.sequence, last.sequence),
+            // Nothing fits: the caller gets on past what was looked at.
+            _ if scanned.is_some() => scanned.unwrap_or_default(),
             // Nothing there: the caller stays where it is.
             (_, _, Some(Place::After(after))) => (after.saturating_add(1), after),
             (_, _, Some(Place::Before(before))) => (before, before.saturating_sub(1)),
@@ -63,17 +70,19 @@ impl Logs {
         })
     }
 
-    fn forward(&self, stream: &str, after: u64, limit: usize, window: Window) -> Vec<Entry> {
+    fn forward(&self, stream: &str, after: u64, limit: usize, window: Window) -> (Vec<Entry>, Option<(u64, u64)>) {
         let entries = self.journal().read_stream(stream, after, SCANNED_MAX);
-        bounded(entries.into_iter().filter(|entry| window.holds(entry.at_ms)), limit)
+        let scanned = ends(entries.first(), entries.last());
+        (bounded(entries.into_iter().filter(|entry| window.holds(entry.at_ms)), limit), scanned)
     }
 
     /// The newest that fit, oldest first.
-    fn backward(&self, stream: &str, before: u64, limit: usize, window: Window) -> Vec<Entry> {
+    fn backward(&self, stream: &str, before: u64, limit: usize, window: Window) -> (Vec<Entry>, Option<(u64, u64)>) {
         let entries = self.journal().read_stream_back(stream, before, SCANNED_MAX);
+        let scanned = ends(entries.last(), entries.first());
         let mut found = bounded(entries.into_iter().filter(|entry| window.holds(entry.at_ms)), limit);
         found.reverse();
-        found
+        (found, scanned)
     }
 
     pub async fn filter_log_events(
@@ -81,8 +90,12 @@ impl Logs {
         op: &Op,
         input: FilterLogEventsRequest,
     ) -> Result<FilterLogEventsResponse, Error> {
-        let group = group_of(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
-        self.authorize(op, "logs:FilterLogEvents", &format!("{}:*", self.group_arn(&group)))?;
+        let group = group_of(
+            self.group_arn("").as_str(),
+            input.log_group_name.as_deref(),
+            input.log_group_identifier.as_deref(),
+        )?;
+        self.authorize(op, "logs:FilterLogEvents", &format!("{}:log-stream:", self.group_arn(&group)))?;
         if !self.group_exists(&group)? {
             return Err(group_missing());
         }
@@ -130,6 +143,11 @@ impl Logs {
             next_token: next.map(|sequence| format!("f/{sequence:020}")),
         })
     }
+}
+
+/// The first and last sequence of what was looked at.
+fn ends(oldest: Option<&Entry>, newest: Option<&Entry>) -> Option<(u64, u64)> {
+    Some((oldest?.sequence, newest?.sequence))
 }
 
 /// `startTime` is within, `endTime` is not. (GetLogEvents)

@@ -42,7 +42,8 @@ impl Logs {
         op: &Op,
         input: DescribeLogGroupsRequest,
     ) -> Result<DescribeLogGroupsResponse, Error> {
-        self.authorize(op, "logs:DescribeLogGroups", "*")?;
+        // The group that is named is none, as in AWS's own refusals.
+        self.authorize(op, "logs:DescribeLogGroups", &format!("{}:log-stream:", self.group_arn("")))?;
         if input.log_group_name_prefix.is_some() && input.log_group_name_pattern.is_some() {
             return Err(invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."));
         }

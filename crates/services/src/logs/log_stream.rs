@@ -15,8 +15,12 @@ impl Logs {
         op: &Op,
         input: DescribeLogStreamsRequest,
     ) -> Result<DescribeLogStreamsResponse, Error> {
-        let group = group_of(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
-        self.authorize(op, "logs:DescribeLogStreams", &format!("{}:*", self.group_arn(&group)))?;
+        let group = group_of(
+            self.group_arn("").as_str(),
+            input.log_group_name.as_deref(),
+            input.log_group_identifier.as_deref(),
+        )?;
+        self.authorize(op, "logs:DescribeLogStreams", &format!("{}:log-stream:", self.group_arn(&group)))?;
         if !self.group_exists(&group)? {
             return Err(group_missing());
         }

@@ -110,14 +110,18 @@ fn invalid(message: impl Into<String>) -> Error {
     Error::new("InvalidParameterException", message)
 }
 
-/// A group is named in one of two ways: by name, or by name or ARN in the identifier.
-fn group_of(name: Option<&str>, identifier: Option<&str>) -> Result<String, Error> {
+/// A group is named in one of two ways: by name, or by name or ARN in the identifier. `own` is how the ARNs of this
+/// account and region begin.
+fn group_of(own: &str, name: Option<&str>, identifier: Option<&str>) -> Result<String, Error> {
     match (name, identifier) {
         (Some(_), Some(_)) => Err(invalid("LogGroup name and LogGroup ARN are mutually exclusive parameters.")),
         (Some(name), None) => Ok(name.to_owned()),
         (None, Some(identifier)) => {
-            let named = identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name);
-            Ok(named.trim_end_matches(":*").to_owned())
+            let named = match identifier.starts_with("arn:") {
+                true => identifier.strip_prefix(own).ok_or_else(group_missing)?,
+                false => identifier,
+            };
+            Ok(named.strip_suffix(":*").unwrap_or(named).to_owned())
         }
         (None, None) => Err(invalid("Either the LogGroup name or the LogGroup ARN is required.")),
     }

@@ -14,7 +14,10 @@ impl Sts {
         let account = self.services.config().account.to_string();
         let user_id = match &op.caller {
             Caller::Root { .. } => account.clone(),
-            Caller::Role(session) => session.session_name.clone(),
+            Caller::Role(session) => {
+                let role_id = self.services.iam().id_of_role(&session.role_arn)?.unwrap_or_default();
+                format!("{role_id}:{}", session.session_name)
+            }
         };
         Ok(GetCallerIdentityResponse {
             user_id: Some(user_id),
