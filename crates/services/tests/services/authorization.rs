@@ -1,0 +1,178 @@
+//! Every verb asks before it looks: a caller without the right learns nothing but which right it lacks.
+
+use serde_json::{Value, json};
+use services::Caller;
+
+use crate::world::{
+    ACCOUNT, World, ca, certificate_arn, device, function_arn, function_input, id_of, role_arn, rule_input, trust, zip,
+};
+
+/// A verb, what it is called with, and the resource on which the right must be.
+struct Case {
+    operation: &'static str,
+    input: Value,
+    resource: String,
+}
+
+/// A world with one of each noun, and a call of every served verb on them.
+async fn cases(world: &World) -> Vec<Case> {
+    let (factory, next) = (world.registered_ca("Factory").await, ca("Next"));
+    let device = device(&factory, "device-1");
+    world.connect(&device, "d").await.expect_err("registered, not admitted");
+    let (ca_id, id) = (factory.id().to_string(), id_of(&device));
+    world.activate(&id, "Fleet").await;
+    world.function("f").await;
+    world.done("iot:CreateTopicRule", rule_input("r", "SELECT * FROM 'a'", "missing")).await;
+    let message = broker::Message {
+        topic: mqtt::TopicName::parse("a").expect("a topic"),
+        payload: bytes::Bytes::from_static(b"{}"),
+        qos: mqtt::Qos::AtLeastOnce,
+        retain: false,
+    };
+    world.services.accept(message, services::messages::Origin::default()).await.expect("accepted");
+
+    let iot = |resource: &str| format!("arn:aws:iot:us-east-1:{ACCOUNT}:{resource}");
+    let group = |stream: &str| format!("arn:aws:logs:us-east-1:{ACCOUNT}:log-group:{stream}");
+    let (any, cert, f) = ("*".to_owned(), certificate_arn(&id), function_arn("f"));
+    let document = crate::world::allow_all();
+    let permission = json!({
+        "FunctionName": "f", "StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "iot.amazonaws.com",
+    });
+    let grant = json!({ "RoleName": "caller", "PolicyName": "more", "PolicyDocument": document });
+    let logs = "AWSIotLogsV2";
+    let stream = json!({ "logGroupName": logs, "logStreamName": "r" });
+    let attach = json!({ "policyName": "Fleet", "target": cert });
+    let attach_principal = json!({ "policyName": "Fleet", "principal": cert });
+    let dry_run = json!({ "FunctionName": "f", "InvocationType": "DryRun" });
+    let new_role = json!({ "RoleName": "new", "AssumeRolePolicyDocument": trust() });
+    let register = world.registration(&next).await;
+    let table: Vec<(&'static str, Value, String)> = vec![
+        ("iot:GetRegistrationCode", json!({}), any.clone()),
+        ("iot:RegisterCACertificate", register, any.clone()),
+        ("iot:DescribeCACertificate", json!({ "certificateId": ca_id }), iot(&format!("cacert/{ca_id}"))),
+        ("iot:ListCACertificates", json!({}), any.clone()),
+        ("iot:UpdateCACertificate", json!({ "certificateId": ca_id }), iot(&format!("cacert/{ca_id}"))),
+        ("iot:DescribeCertificate", json!({ "certificateId": id.to_uppercase() }), cert.clone()),
+        ("iot:ListCertificates", json!({}), any.clone()),
+        ("iot:UpdateCertificate", json!({ "certificateId": id, "newStatus": "INACTIVE" }), cert.clone()),
+        ("iot:CreatePolicy", json!({ "policyName": "p", "policyDocument": document }), iot("policy/p")),
+        ("iot:GetPolicy", json!({ "policyName": "Fleet" }), iot("policy/Fleet")),
+        ("iot:AttachPolicy", attach, cert.clone()),
+        ("iot:AttachPrincipalPolicy", attach_principal, cert.clone()),
+        ("iot:ListAttachedPolicies", json!({ "target": cert }), cert.clone()),
+        ("iot:CreateTopicRule", rule_input("new", "SELECT * FROM 'a'", "f"), iot("rule/new")),
+        ("iot:GetTopicRule", json!({ "ruleName": "r" }), iot("rule/r")),
+        ("iot:ListTopicRules", json!({}), any.clone()),
+        ("iot:DeleteTopicRule", json!({ "ruleName": "new" }), iot("rule/new")),
+        ("iot:DescribeEndpoint", json!({}), any.clone()),
+        ("lambda:GetFunction", json!({ "FunctionName": "f" }), f.clone()),
+        ("lambda:UpdateFunctionCode", json!({ "FunctionName": "f", "ZipFile": zip() }), f.clone()),
+        ("lambda:InvokeFunction", dry_run, f.clone()),
+        ("lambda:AddPermission", permission, f.clone()),
+        ("iam:CreateRole", new_role, role_arn("new")),
+        ("iam:GetRole", json!({ "RoleName": "caller" }), role_arn("caller")),
+        ("iam:PutRolePolicy", grant, role_arn("caller")),
+        ("logs:DescribeLogGroups", json!({}), group(":log-stream:")),
+        ("logs:DescribeLogStreams", json!({ "logGroupName": logs }), group("AWSIotLogsV2:log-stream:")),
+        ("logs:GetLogEvents", stream, group("AWSIotLogsV2:log-stream:r")),
+        ("logs:FilterLogEvents", json!({ "logGroupName": logs }), group("AWSIotLogsV2:log-stream:")),
+    ];
+    let mut cases: Vec<Case> =
+        table.into_iter().map(|(operation, input, resource)| Case { operation, input, resource }).collect();
+    // Two rights: this one, and to pass the role.
+    let input = function_input("new", &role_arn("role-of-f"));
+    cases.push(Case { operation: "lambda:CreateFunction", input, resource: function_arn("new") });
+    cases
+}
+
+async fn check_denied(world: &World, caller: &Caller, case: &Case, why: &str) {
+    let answer = world.call_as(caller.clone(), case.operation, case.input.clone()).await;
+    let Err(err) = answer else { panic!("{} was allowed", case.operation) };
+    let code = if case.operation.starts_with("iam:") { "AccessDenied" } else { "AccessDeniedException" };
+    assert_eq!(err.code, code, "{}: {err}", case.operation);
+    let expected = format!(
+        "User: arn:aws:sts::{ACCOUNT}:assumed-role/caller/session is not authorized to perform: {} on resource: {} {why}",
+        case.operation, case.resource
+    );
+    assert_eq!(err.message, expected);
+}
+
+async fn allow(world: &World, statements: Value) {
+    let document = json!({ "Version": "2012-10-17", "Statement": statements });
+    let input = json!({ "RoleName": "caller", "PolicyName": "p", "PolicyDocument": document.to_string() });
+    world.done("iam:PutRolePolicy", input).await;
+}
+
+#[tokio::test]
+async fn without_the_right_nothing_is_done() {
+    let world = World::new();
+    let caller = world.role("caller").await;
+    for case in cases(&world).await {
+        let why = format!("because no identity-based policy allows the {} action", case.operation);
+        check_denied(&world, &caller, &case, &why).await;
+        // The right on everything but this.
+        allow(
+            &world,
+            json!([
+                { "Effect": "Allow", "Action": "*", "Resource": "*" },
+                { "Effect": "Deny", "Action": case.operation, "Resource": case.resource },
+            ]),
+        )
+        .await;
+        check_denied(&world, &caller, &case, "with an explicit deny in an identity-based policy").await;
+        // The right to everything, elsewhere.
+        allow(&world, json!([{ "Effect": "Allow", "Action": "*", "Resource": "arn:aws:s3:::elsewhere" }])).await;
+        check_denied(&world, &caller, &case, &why).await;
+    }
+}
+
+#[tokio::test]
+async fn with_the_one_right_it_is_done() {
+    let world = World::new();
+    let caller = world.role("caller").await;
+    let pass = json!({ "Effect": "Allow", "Action": "iam:PassRole", "Resource": role_arn("role-of-f") });
+    for case in cases(&world).await {
+        let right = json!({ "Effect": "Allow", "Action": case.operation, "Resource": case.resource });
+        let statements = match case.operation {
+            "lambda:CreateFunction" => json!([right, pass]),
+            _ => json!([right]),
+        };
+        allow(&world, statements).await;
+        let answer = world.call_as(caller.clone(), case.operation, case.input.clone()).await;
+        answer.unwrap_or_else(|err| panic!("{}: {err}", case.operation));
+    }
+}
+
+/// What is not there is told only to those who may look.
+#[tokio::test]
+async fn a_missing_noun_is_no_secret_to_tell() {
+    let world = World::new();
+    let caller = world.role("caller").await;
+    for (operation, input) in [
+        ("iot:DescribeCACertificate", json!({ "certificateId": "zz" })),
+        ("iot:UpdateCertificate", json!({ "certificateId": "zz", "newStatus": "ACTIVE" })),
+        ("iot:GetPolicy", json!({ "policyName": "none" })),
+        ("iot:GetTopicRule", json!({ "ruleName": "none" })),
+        ("lambda:GetFunction", json!({ "FunctionName": "none" })),
+        ("iam:GetRole", json!({ "RoleName": "none" })),
+        ("logs:FilterLogEvents", json!({ "logGroupName": "none" })),
+    ] {
+        let err = world.call_as(caller.clone(), operation, input).await.expect_err("denied");
+        assert!(err.code.starts_with("AccessDenied"), "{operation}: {err}");
+    }
+}
+
+/// A session of a role that is gone has no rights left.
+#[tokio::test]
+async fn a_role_that_is_gone_may_nothing() {
+    let world = World::new();
+    let caller = world.role("caller").await;
+    world.grant("caller", "*", "*").await;
+    let input = json!({ "policyName": "none" });
+    let allowed = world.call_as(caller.clone(), "iot:GetPolicy", input.clone()).await;
+    assert_eq!(allowed.expect_err("there is none").code, "ResourceNotFoundException");
+    let write = store::Write { key: b"iam/role/caller".to_vec(), value: None, expect: store::Expect::Anything };
+    world.store.commit(vec![write]).await.expect("the role is deleted");
+    let err = world.call_as(caller, "iot:GetPolicy", input).await.expect_err("denied");
+    assert_eq!(err.code, "AccessDeniedException");
+}

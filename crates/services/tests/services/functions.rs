@@ -1,0 +1,211 @@
+use serde_json::{Value, json};
+use services::Caller;
+
+use crate::world::{World, function_arn, function_input, role_arn, with, zip};
+
+const CREATE: &str = "lambda:CreateFunction";
+const INVALID: &str = "InvalidParameterValueException";
+
+#[tokio::test]
+async fn refusals_of_create() {
+    let world = World::new();
+    world.role("runs").await;
+    let other = json!({ "Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": { "Service": "iot.amazonaws.com" }, "Action": "sts:AssumeRole",
+    } });
+    let input = json!({ "RoleName": "not-lambdas", "AssumeRolePolicyDocument": other.to_string() });
+    world.done("iam:CreateRole", input).await;
+    let good = function_input("f", &role_arn("runs"));
+    let long = "n".repeat(65);
+    let variables = |name: &str, value: &str| json!({ "Environment": { "Variables": { name: value } } });
+    let assumed = "cannot be assumed by Lambda";
+    for (changes, code, words) in [
+        (json!({ "FunctionName": long }), INVALID, "64"),
+        (json!({ "FunctionName": "f:PROD" }), "ResourceNotFoundException", "f:PROD"),
+        (
+            json!({ "FunctionName": function_arn("f").replace("us-east-1", "eu-west-1") }),
+            "ResourceNotFoundException",
+            "",
+        ),
+        (json!({ "Runtime": null }), INVALID, "mandatory"),
+        (json!({ "Handler": null }), INVALID, "mandatory"),
+        (json!({ "Runtime": "java21" }), INVALID, "java21"),
+        (json!({ "Role": role_arn("nobody") }), INVALID, assumed),
+        (json!({ "Role": role_arn("runs").replace("123456789012", "999999999999") }), INVALID, assumed),
+        (json!({ "Role": role_arn("not-lambdas") }), INVALID, assumed),
+        (json!({ "Code": {} }), INVALID, "source for function code"),
+        (json!({ "Code": { "ZipFile": "AAAA" } }), INVALID, "Could not unzip"),
+        (json!({ "Code": { "S3Bucket": "b", "S3Key": "k" } }), INVALID, "S3"),
+        (variables("AWS_REGION", "eu-west-1"), INVALID, "AWS_REGION"),
+        (variables("BIG", &"x".repeat(4096)), INVALID, "4KB"),
+        (json!({ "Publish": true }), INVALID, "Publish"),
+        (json!({ "Layers": ["arn"] }), INVALID, "Layers"),
+        (json!({ "DeadLetterConfig": { "TargetArn": "arn" } }), INVALID, "DeadLetterConfig"),
+        (json!({ "PackageType": "Image" }), INVALID, "PackageType"),
+    ] {
+        world.refused(CREATE, with(good.clone(), changes), code, words).await;
+    }
+    assert_eq!(world.keys("lambda/function/"), Vec::<String>::new());
+    world.done(CREATE, good.clone()).await;
+    world.refused(CREATE, good, "ResourceConflictException", "already exist").await;
+}
+
+#[tokio::test]
+async fn a_function_is_read_back_with_its_defaults() {
+    let world = World::new();
+    world.role("runs").await;
+    let created = world.done(CREATE, function_input("f", &role_arn("runs"))).await;
+    assert_eq!(created["State"], "Pending");
+    for name in [
+        "f".to_owned(),
+        function_arn("f"),
+        format!("{}:$LATEST", function_arn("f")),
+        "123456789012:function:f".to_owned(),
+    ] {
+        let read = world.done("lambda:GetFunction", json!({ "FunctionName": name })).await;
+        let configuration = &read["Configuration"];
+        for (member, expected) in [
+            ("FunctionArn", json!(function_arn("f"))),
+            ("State", json!("Active")),
+            ("Timeout", json!(3)),
+            ("MemorySize", json!(128)),
+            ("Version", json!("$LATEST")),
+            ("CodeSha256", created["CodeSha256"].clone()),
+            ("RevisionId", created["RevisionId"].clone()),
+        ] {
+            assert_eq!(configuration[member], expected, "{name}: {member}");
+        }
+    }
+    for name in ["g", "f:1", "999999999999:function:f"] {
+        world.refused("lambda:GetFunction", json!({ "FunctionName": name }), "ResourceNotFoundException", name).await;
+    }
+    let input = json!({ "FunctionName": "f:$LATEST", "Qualifier": "1" });
+    world.refused("lambda:GetFunction", input, INVALID, "qualifier").await;
+}
+
+#[tokio::test]
+async fn code_is_updated_under_a_condition() {
+    let world = World::new();
+    world.function("f").await;
+    let update = "lambda:UpdateFunctionCode";
+    let input = |changes: Value| with(json!({ "FunctionName": "f", "ZipFile": zip() }), changes);
+    let before = world.done("lambda:GetFunction", json!({ "FunctionName": "f" })).await["Configuration"].clone();
+    for (changes, code, words) in [
+        (json!({ "FunctionName": "g" }), "ResourceNotFoundException", "g"),
+        (json!({ "RevisionId": "old" }), "PreconditionFailedException", "RevisionId"),
+        (json!({ "Publish": true }), INVALID, "Publish"),
+        (json!({ "ZipFile": null }), INVALID, "source"),
+        (json!({ "ZipFile": "AAAA" }), INVALID, "Could not unzip"),
+        (json!({ "S3Bucket": "b" }), INVALID, "S3"),
+    ] {
+        world.refused(update, input(changes), code, words).await;
+    }
+    world.pass_ms(1000);
+    let dry = world.done(update, input(json!({ "DryRun": true }))).await;
+    assert_eq!(dry["RevisionId"], before["RevisionId"]);
+    let after = world.done(update, input(json!({ "RevisionId": before["RevisionId"] }))).await;
+    assert_ne!(after["RevisionId"], before["RevisionId"]);
+    assert_ne!(after["LastModified"], before["LastModified"]);
+}
+
+#[tokio::test]
+async fn permissions() {
+    let world = World::new();
+    world.function("f").await;
+    let add = "lambda:AddPermission";
+    let good = json!({
+        "FunctionName": "f", "StatementId": "iot", "Action": "lambda:InvokeFunction",
+        "Principal": "iot.amazonaws.com", "SourceAccount": "123456789012", "SourceArn": "arn:aws:iot:*:*:rule/*",
+    });
+    for (changes, code, words) in [
+        (json!({ "FunctionName": "g" }), "ResourceNotFoundException", "g"),
+        (json!({ "Principal": "somebody" }), INVALID, "principal"),
+        (json!({ "Qualifier": "$LATEST" }), INVALID, "$LATEST"),
+        (json!({ "FunctionName": "f:$LATEST" }), INVALID, "$LATEST"),
+        (json!({ "RevisionId": "old" }), "PreconditionFailedException", "RevisionId"),
+        (json!({ "PrincipalOrgID": "o-1234567890" }), INVALID, "PrincipalOrgID"),
+        (json!({ "EventSourceToken": "t" }), INVALID, "EventSourceToken"),
+    ] {
+        world.refused(add, with(good.clone(), changes), code, words).await;
+    }
+    let answer = world.done(add, good.clone()).await;
+    let statement: Value = serde_json::from_str(answer["Statement"].as_str().expect("text")).expect("JSON in text");
+    let expected = json!({
+        "Sid": "iot", "Effect": "Allow", "Principal": { "Service": "iot.amazonaws.com" },
+        "Action": "lambda:InvokeFunction", "Resource": function_arn("f"),
+        "Condition": {
+            "StringEquals": { "AWS:SourceAccount": "123456789012" },
+            "ArnLike": { "AWS:SourceArn": "arn:aws:iot:*:*:rule/*" },
+        },
+    });
+    assert_eq!(statement, expected);
+    world.refused(add, good.clone(), "ResourceConflictException", "(iot)").await;
+
+    let mut added = 0;
+    let refused = loop {
+        let statement = json!({ "StatementId": format!("s{added}"), "SourceArn": format!("arn:aws:iot:*:*:rule/{}", "r".repeat(900)) });
+        match world.call(add, with(good.clone(), statement)).await {
+            Ok(_) => added += 1,
+            Err(err) => break err,
+        }
+        assert!(added < 30, "a policy grows without end");
+    };
+    assert_eq!(refused.code, "PolicyLengthExceededException");
+    assert!(added > 10, "{added}");
+}
+
+#[tokio::test]
+async fn invocations_are_judged_before_they_run() {
+    let world = World::new();
+    world.function("f").await;
+    let invoke = "lambda:InvokeFunction";
+    let dry = json!({ "FunctionName": "f", "InvocationType": "DryRun" });
+    assert_eq!(world.done(invoke, dry.clone()).await["StatusCode"], 204);
+    let event = |kind: &str, payload: &[u8]| {
+        use base64::Engine as _;
+        let payload = base64::engine::general_purpose::STANDARD.encode(payload);
+        json!({ "FunctionName": "f", "InvocationType": kind, "Payload": payload })
+    };
+    assert_eq!(world.done(invoke, event("Event", b"{\"a\":1}")).await["StatusCode"], 202);
+    assert_eq!(world.keys("invocation/").len(), 1, "an event is kept before it is answered");
+    let large = |bytes: usize| format!("\"{}\"", "x".repeat(bytes)).into_bytes();
+    for (input, code, words) in [
+        (json!({ "FunctionName": "g" }), "ResourceNotFoundException", "g"),
+        (event("RequestResponse", b"{a}"), "InvalidRequestContentException", "json"),
+        (event("Event", &large(1 << 20)), "RequestTooLargeException", "1048576"),
+        (event("RequestResponse", &large(6 << 20)), "RequestTooLargeException", "6291456"),
+        (event("RequestResponse", b"{}"), "ServiceException", ""),
+    ] {
+        world.refused(invoke, input, code, words).await;
+    }
+    // The role is gone: there is nobody to run as.
+    let write = store::Write { key: b"iam/role/role-of-f".to_vec(), value: None, expect: store::Expect::Anything };
+    world.store.commit(vec![write]).await.expect("the role is deleted");
+    let words = "cannot be assumed by Lambda";
+    world.refused(invoke, event("RequestResponse", b"{}"), "AccessDeniedException", words).await;
+}
+
+/// Whoever makes a function hands its role on, and may be allowed to do so to Lambda only.
+#[tokio::test]
+async fn the_role_of_a_function_must_be_passed() {
+    for (service, passes) in [("lambda.amazonaws.com", true), ("ec2.amazonaws.com", false)] {
+        let world = World::new();
+        let caller: Caller = world.role("deploys").await;
+        let document = json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Action": "lambda:CreateFunction", "Resource": "*" },
+            { "Effect": "Allow", "Action": "iam:PassRole", "Resource": "*",
+              "Condition": { "StringEquals": { "iam:PassedToService": service } } },
+        ] });
+        let input = json!({ "RoleName": "deploys", "PolicyName": "p", "PolicyDocument": document.to_string() });
+        world.done("iam:PutRolePolicy", input).await;
+        let answer = world.call_as(caller, CREATE, function_input("f", &role_arn("deploys"))).await;
+        match answer {
+            Ok(_) => assert!(passes, "{service}"),
+            Err(err) => {
+                assert!(!passes, "{service}: {err}");
+                assert_eq!(err.code, "AccessDeniedException");
+                assert!(err.message.contains("iam:PassRole") && err.message.contains(&role_arn("deploys")), "{err}");
+            }
+        }
+    }
+}

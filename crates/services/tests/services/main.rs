@@ -1,0 +1,13 @@
+//! The services in one process, verb by verb: tables of inputs, and what each must answer. No function runs.
+
+mod admission;
+mod authorization;
+mod ca_certificates;
+mod certificates;
+mod functions;
+mod logs;
+mod outbox;
+mod policies;
+mod roles;
+mod topic_rules;
+mod world;

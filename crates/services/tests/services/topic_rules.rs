@@ -1,0 +1,94 @@
+use serde_json::{Value, json};
+
+use crate::world::{ACCOUNT, World, function_arn, pages, rule_input, with};
+
+const CREATE: &str = "iot:CreateTopicRule";
+
+fn payload(changes: Value) -> Value {
+    let payload = json!({ "sql": "SELECT * FROM 'a'", "actions": [lambda("f")] });
+    json!({ "ruleName": "r", "topicRulePayload": with(payload, changes) })
+}
+
+fn lambda(name: &str) -> Value {
+    json!({ "lambda": { "functionArn": function_arn(name) } })
+}
+
+#[tokio::test]
+async fn refusals_of_create() {
+    let world = World::new();
+    let invalid = "InvalidRequestException";
+    let republish = json!({ "republish": { "roleArn": "arn:aws:iam::123456789012:role/r", "topic": "t" } });
+    let two = with(lambda("f"), republish.clone());
+    let eleven = vec![lambda("f"); 11];
+    for (changes, code, words) in [
+        (json!({ "sql": "SELECT *\nFORM 'a'" }), "SqlParseException", "line 2"),
+        (json!({ "sql": "" }), "SqlParseException", "line 1"),
+        (json!({ "awsIotSqlVersion": "1999-01-01" }), invalid, "1999-01-01"),
+        (json!({ "errorAction": lambda("f") }), invalid, "errorAction"),
+        (json!({ "actions": [republish] }), invalid, "republish"),
+        (json!({ "actions": [two] }), invalid, "one action"),
+        (json!({ "actions": [{}] }), invalid, "lambda"),
+        (json!({ "actions": [{ "lambda": { "functionArn": "f" } }] }), invalid, "not the ARN"),
+        (json!({ "actions": eleven }), invalid, "10 actions"),
+    ] {
+        world.refused(CREATE, payload(changes), code, words).await;
+    }
+    let tagged = with(payload(json!({})), json!({ "tags": "k=v" }));
+    world.refused(CREATE, tagged, invalid, "Tags").await;
+    assert_eq!(world.keys("iot/rule/"), Vec::<String>::new());
+
+    world.done(CREATE, payload(json!({}))).await;
+    let err = world.refused(CREATE, payload(json!({})), "ResourceAlreadyExistsException", "'r'").await;
+    let arn = format!("arn:aws:iot:us-east-1:{ACCOUNT}:rule/r");
+    assert_eq!(err.members, [("resourceId", "r".to_owned()), ("resourceArn", arn)]);
+}
+
+#[tokio::test]
+async fn rules_are_read_and_deleted() {
+    let world = World::new();
+    let input = payload(json!({ "description": "d", "ruleDisabled": true }));
+    world.done(CREATE, input).await;
+    let read = world.done("iot:GetTopicRule", json!({ "ruleName": "r" })).await;
+    for (member, expected) in [
+        ("sql", json!("SELECT * FROM 'a'")),
+        ("description", json!("d")),
+        ("ruleDisabled", json!(true)),
+        ("awsIotSqlVersion", json!("2015-10-08")),
+        ("actions", json!([lambda("f")])),
+    ] {
+        assert_eq!(read["rule"][member], expected, "{member}");
+    }
+    for _ in 0..2 {
+        world.done("iot:DeleteTopicRule", json!({ "ruleName": "r" })).await;
+    }
+    // AWS has no 404 for it.
+    world.refused("iot:GetTopicRule", json!({ "ruleName": "r" }), "UnauthorizedException", "rule/r").await;
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_paged() {
+    let world = World::new();
+    for (name, filter) in [("a", "one"), ("b", "one/+"), ("c", "one/#"), ("d", "two"), ("e", "$aws/events/#")] {
+        world.done(CREATE, rule_input(name, &format!("SELECT * FROM '{filter}'"), "f")).await;
+    }
+    let off = json!({ "ruleName": "off", "topicRulePayload": {
+        "sql": "SELECT * FROM 'one'", "actions": [], "ruleDisabled": true,
+    } });
+    world.done(CREATE, off).await;
+    for (input, expected) in [
+        (json!({}), vec!["a", "b", "c", "d", "e", "off"]),
+        (json!({ "topic": "one/+" }), vec!["b", "c"]),
+        (json!({ "topic": "one/x" }), vec!["b", "c"]),
+        (json!({ "topic": "two" }), vec!["d"]),
+        (json!({ "topic": "three" }), vec![]),
+        (json!({ "ruleDisabled": true }), vec!["off"]),
+    ] {
+        for size in [2, 100] {
+            let input = with(input.clone(), json!({ "maxResults": size }));
+            let pages = pages(&world, "iot:ListTopicRules", input.clone(), "rules", "nextToken").await;
+            let names: Vec<&str> = pages.iter().flatten().filter_map(|rule| rule["ruleName"].as_str()).collect();
+            assert_eq!(names, expected, "{input}");
+        }
+    }
+    world.refused("iot:ListTopicRules", json!({ "nextToken": "%" }), "InvalidRequestException", "marker").await;
+}

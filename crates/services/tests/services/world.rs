@@ -1,0 +1,337 @@
+//! Services on a temporary store, a clock that stands until it is moved, and every served operation by its name.
+
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use broker::Broker;
+use domain::Timestamp;
+use domain::iot_policy::ConnectionFacts;
+use domain::x509::Certificate;
+use fleet::{Ca, Device, DeviceSpec, KeyAlgorithm};
+use functions::{AwsCallError, AwsCalls, Functions, RoleSession};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use services::admission::Refused;
+use services::connection::{Admitted, Connecting};
+use services::{Caller, Checkpoints, Clock, Config, Error, RootCredentials, Services};
+use store::Store;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+pub const ACCOUNT: &str = "123456789012";
+
+pub type Answer = Result<Value, Error>;
+
+pub struct World {
+    pub services: Services,
+    pub store: Store,
+    pub broker: Broker,
+    now_ms: Arc<AtomicI64>,
+    directory: TempDir,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now_ms = Arc::new(AtomicI64::new(Clock::system().now().millis()));
+        Self::open(tempfile::tempdir().expect("a temporary directory"), now_ms)
+    }
+
+    fn open(directory: TempDir, now_ms: Arc<AtomicI64>) -> Self {
+        let store = Store::open(directory.path()).expect("a store");
+        let runner = functions::Config {
+            program: "/nonexistent".into(),
+            worker_args: Vec::new(),
+            idle_timeout: Duration::from_secs(60),
+            environments_max: 1,
+        };
+        let calls = AwsCalls(Arc::new(|_| {
+            Box::pin(async {
+                Err(AwsCallError {
+                    code: "NotHere".into(),
+                    message: "no function runs".into(),
+                    status: 500,
+                    request_id: String::new(),
+                })
+            })
+        }));
+        let functions = Functions::new(runner, store.clone(), calls);
+        let config = Config {
+            region: "us-east-1".parse().expect("a region"),
+            account: ACCOUNT.parse().expect("an account"),
+            root: RootCredentials { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() },
+            endpoint_names: vec!["iot.example".to_owned()],
+            async_retry_ms: vec![60_000, 120_000],
+            checkpoints: Checkpoints::default(),
+        };
+        let (broker, millis) = (Broker::new(), now_ms.clone());
+        let clock = Clock::from_fn(move || Timestamp::from_millis(millis.load(Ordering::Relaxed)));
+        let services = Services::new(config, store.clone(), broker.clone(), functions, clock).expect("services");
+        Self { services, store, broker, now_ms, directory }
+    }
+
+    /// The same data directory under a new server.
+    pub async fn reopen(self) -> Self {
+        let Self { services, store, broker, now_ms, directory } = self;
+        store.close().await;
+        drop((services, store, broker));
+        Self::open(directory, now_ms)
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms.load(Ordering::Relaxed)
+    }
+
+    pub fn pass_ms(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// Background work, until the answer is dropped or says so.
+    pub fn run(&self) -> watch::Sender<bool> {
+        let (shutdown, ending) = watch::channel(false);
+        let services = self.services.clone();
+        tokio::spawn(async move { services.run(ending).await });
+        shutdown
+    }
+
+    pub fn root(&self) -> Caller {
+        Caller::Root { access_key_id: "AKIAROOT".to_owned() }
+    }
+
+    /// As root, and it must succeed.
+    pub async fn done(&self, operation: &str, input: Value) -> Value {
+        let answer = self.call(operation, input.clone()).await;
+        answer.unwrap_or_else(|err| panic!("{operation} {input}: {err}"))
+    }
+
+    /// As root, and it must be refused with this code and these words.
+    pub async fn refused(&self, operation: &str, input: Value, code: &str, words: &str) -> Error {
+        let answer = self.call(operation, input.clone()).await;
+        let Err(err) = answer else { panic!("{operation} {input} succeeded: {answer:?}") };
+        assert_eq!(err.code, code, "{operation} {input}: {err}");
+        assert!(err.message.contains(words), "{operation} {input}: {err}");
+        err
+    }
+
+    pub async fn call(&self, operation: &str, input: Value) -> Answer {
+        self.call_as(self.root(), operation, input).await
+    }
+
+    pub async fn call_as(&self, caller: Caller, operation: &str, input: Value) -> Answer {
+        let op = &self.services.op(caller);
+        let (iot, lambda) = (self.services.iot(), self.services.lambda());
+        let (iam, logs) = (self.services.iam(), self.services.logs());
+        match operation {
+            "iot:GetRegistrationCode" => shown(iot.get_registration_code(op, read(input)).await),
+            "iot:RegisterCACertificate" => shown(iot.register_ca_certificate(op, read(input)).await),
+            "iot:DescribeCACertificate" => shown(iot.describe_ca_certificate(op, read(input)).await),
+            "iot:ListCACertificates" => shown(iot.list_ca_certificates(op, read(input)).await),
+            "iot:UpdateCACertificate" => shown(iot.update_ca_certificate(op, read(input)).await),
+            "iot:DescribeCertificate" => shown(iot.describe_certificate(op, read(input)).await),
+            "iot:ListCertificates" => shown(iot.list_certificates(op, read(input)).await),
+            "iot:UpdateCertificate" => shown(iot.update_certificate(op, read(input)).await),
+            "iot:CreatePolicy" => shown(iot.create_policy(op, read(input)).await),
+            "iot:GetPolicy" => shown(iot.get_policy(op, read(input)).await),
+            "iot:AttachPolicy" => shown(iot.attach_policy(op, read(input)).await),
+            "iot:AttachPrincipalPolicy" => shown(iot.attach_principal_policy(op, read(input)).await),
+            "iot:ListAttachedPolicies" => shown(iot.list_attached_policies(op, read(input)).await),
+            "iot:CreateTopicRule" => shown(iot.create_topic_rule(op, read(input)).await),
+            "iot:GetTopicRule" => shown(iot.get_topic_rule(op, read(input)).await),
+            "iot:ListTopicRules" => shown(iot.list_topic_rules(op, read(input)).await),
+            "iot:DeleteTopicRule" => shown(iot.delete_topic_rule(op, read(input)).await),
+            "iot:DescribeEndpoint" => shown(iot.describe_endpoint(op, read(input)).await),
+            "lambda:CreateFunction" => shown(lambda.create_function(op, read(input)).await),
+            "lambda:GetFunction" => shown(lambda.get_function(op, read(input)).await),
+            "lambda:UpdateFunctionCode" => shown(lambda.update_function_code(op, read(input)).await),
+            "lambda:InvokeFunction" => shown(lambda.invoke(op, read(input)).await),
+            "lambda:AddPermission" => shown(lambda.add_permission(op, read(input)).await),
+            "iam:CreateRole" => shown(iam.create_role(op, read(input)).await),
+            "iam:GetRole" => shown(iam.get_role(op, read(input)).await),
+            "iam:PutRolePolicy" => shown(iam.put_role_policy(op, read(input)).await),
+            "sts:GetCallerIdentity" => shown(self.services.sts().get_caller_identity(op, read(input)).await),
+            "logs:DescribeLogGroups" => shown(logs.describe_log_groups(op, read(input)).await),
+            "logs:DescribeLogStreams" => shown(logs.describe_log_streams(op, read(input)).await),
+            "logs:GetLogEvents" => shown(logs.get_log_events(op, read(input)).await),
+            "logs:FilterLogEvents" => shown(logs.filter_log_events(op, read(input)).await),
+            other => panic!("{other} is not served"),
+        }
+    }
+
+    /// A role that Lambda may assume, and a session of it.
+    pub async fn role(&self, name: &str) -> Caller {
+        self.done("iam:CreateRole", json!({ "RoleName": name, "AssumeRolePolicyDocument": trust() })).await;
+        let role_arn = role_arn(name);
+        Caller::Role(RoleSession { role_arn, session_name: "session".to_owned() })
+    }
+
+    pub async fn grant(&self, role: &str, action: &str, resource: &str) {
+        let document = json!({
+            "Version": "2012-10-17",
+            "Statement": { "Effect": "Allow", "Action": action, "Resource": resource },
+        });
+        let input = json!({ "RoleName": role, "PolicyName": "p", "PolicyDocument": document.to_string() });
+        self.done("iam:PutRolePolicy", input).await;
+    }
+
+    /// What RegisterCACertificate takes for this CA.
+    pub async fn registration(&self, ca: &Ca) -> Value {
+        let code = self.done("iot:GetRegistrationCode", json!({})).await["registrationCode"].clone();
+        let code = code.as_str().expect("a code");
+        let verification = ca.verification_certificate_pem(code).expect("a verification certificate");
+        json!({
+            "caCertificate": ca.certificate_pem(),
+            "verificationCertificate": verification,
+            "setAsActive": true,
+            "allowAutoRegistration": true,
+        })
+    }
+
+    /// A CA that registers its devices by itself.
+    pub async fn registered_ca(&self, name: &str) -> Ca {
+        let ca = ca(name);
+        self.done("iot:RegisterCACertificate", self.registration(&ca).await).await;
+        ca
+    }
+
+    pub async fn connect(&self, device: &Device, client_id: &str) -> Result<Admitted, Refused> {
+        let certificate = Arc::new(Certificate::from_der(device.der()).expect("a certificate"));
+        let facts = ConnectionFacts {
+            client_id: client_id.to_owned(),
+            certificate_id: certificate.id(),
+            certificate,
+            source_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            connect_attributes: Vec::new(),
+            last_will_topic_arn: None,
+        };
+        self.services.connect(&Connecting { facts, will_topic: None }).await
+    }
+
+    /// A policy of this name that allows everything, and the device active under it.
+    pub async fn activate(&self, device: &str, policy: &str) {
+        let _ = self.call("iot:CreatePolicy", json!({ "policyName": policy, "policyDocument": allow_all() })).await;
+        self.done("iot:AttachPolicy", json!({ "policyName": policy, "target": certificate_arn(device) })).await;
+        self.done("iot:UpdateCertificate", json!({ "certificateId": device, "newStatus": "ACTIVE" })).await;
+    }
+
+    /// A function with a role of its own.
+    pub async fn function(&self, name: &str) {
+        self.role(&format!("role-of-{name}")).await;
+        self.done("lambda:CreateFunction", function_input(name, &role_arn(&format!("role-of-{name}")))).await;
+    }
+
+    /// Keys below a prefix, as the store has them.
+    pub fn keys(&self, prefix: &str) -> Vec<String> {
+        let records = self.store.scan(prefix.as_bytes()).expect("the store reads");
+        records.into_iter().map(|(key, _)| String::from_utf8(key).expect("keys are text")).collect()
+    }
+}
+
+fn read<T: DeserializeOwned>(input: Value) -> T {
+    serde_json::from_value(input).expect("the input has the operation's shape")
+}
+
+fn shown<T: Serialize>(answer: Result<T, Error>) -> Answer {
+    answer.map(|answer| serde_json::to_value(answer).expect("shapes are JSON"))
+}
+
+pub fn ca(name: &str) -> Ca {
+    Ca::new(name, KeyAlgorithm::EcP256).expect("a CA")
+}
+
+pub fn device(ca: &Ca, name: &str) -> Device {
+    ca.issue(&DeviceSpec::new(name)).expect("a device")
+}
+
+pub fn id_of(device: &Device) -> String {
+    device.id().to_string()
+}
+
+pub fn certificate_arn(id: &str) -> String {
+    format!("arn:aws:iot:us-east-1:{ACCOUNT}:cert/{id}")
+}
+
+pub fn role_arn(name: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/{name}")
+}
+
+pub fn function_arn(name: &str) -> String {
+    format!("arn:aws:lambda:us-east-1:{ACCOUNT}:function:{name}")
+}
+
+pub fn allow_all() -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }],
+    })
+    .to_string()
+}
+
+pub fn trust() -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Service": "lambda.amazonaws.com" },
+            "Action": "sts:AssumeRole",
+        }],
+    })
+    .to_string()
+}
+
+pub fn zip() -> String {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    writer.start_file("index.js", zip::write::SimpleFileOptions::default()).expect("a file");
+    writer.write_all(b"exports.handler = async () => null;").expect("in memory");
+    STANDARD.encode(writer.finish().expect("a zip").into_inner())
+}
+
+pub fn function_input(name: &str, role: &str) -> Value {
+    json!({
+        "FunctionName": name,
+        "Role": role,
+        "Runtime": "nodejs22.x",
+        "Handler": "index.handler",
+        "Code": { "ZipFile": zip() },
+    })
+}
+
+/// A rule whose one action calls the function.
+pub fn rule_input(name: &str, sql: &str, function: &str) -> Value {
+    json!({
+        "ruleName": name,
+        "topicRulePayload": { "sql": sql, "actions": [{ "lambda": { "functionArn": function_arn(function) } }] },
+    })
+}
+
+/// The input with some members changed; null takes one away.
+pub fn with(mut input: Value, changes: Value) -> Value {
+    for (name, value) in changes.as_object().expect("an object") {
+        match value {
+            Value::Null => {
+                input.as_object_mut().expect("an object").remove(name);
+            }
+            _ => input[name] = value.clone(),
+        }
+    }
+    input
+}
+
+/// The list under `list` in every page, by asking until there is no marker.
+pub async fn pages(world: &World, operation: &str, input: Value, list: &str, marker: &str) -> Vec<Vec<Value>> {
+    let asked_as = if marker == "nextMarker" { "marker" } else { marker };
+    let (mut pages, mut input) = (Vec::new(), input);
+    loop {
+        let answer = world.done(operation, input.clone()).await;
+        pages.push(answer[list].as_array().expect("a list").clone());
+        assert!(pages.len() < 100, "{operation} never ends");
+        match answer.get(marker) {
+            Some(next) => input[asked_as] = next.clone(),
+            None => return pages,
+        }
+    }
+}
