@@ -25,6 +25,9 @@ const DEAD_LETTER_PREFIX: &str = "dead-letter/";
 /// What functions get to come to their end when the server shuts down.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// Dead letters kept. A function that fails on every message would fill the disk with them; the oldest go first.
+const DEAD_LETTERS_MAX: usize = 1000;
+
 /// Invocations of QoS 0 messages that may wait. They have no row; what is over is dropped and said.
 const UNSTORED_MAX: usize = 10_000;
 
@@ -98,6 +101,7 @@ impl InvocationRow {
 pub(crate) struct Invocations {
     queue: Mutex<Queue>,
     unstored: AtomicUsize,
+    dead_letters: AtomicUsize,
     nudge: Notify,
 }
 
@@ -129,6 +133,7 @@ impl Drop for Place {
 impl Services {
     /// At start: every row that is there goes on.
     pub(crate) fn reload_invocations(&self) -> Result<(), Error> {
+        self.inner.invocations.dead_letters.store(self.keys_below(DEAD_LETTER_PREFIX)?.len(), Ordering::Relaxed);
         for (id, found) in self.find_all::<InvocationRow>(PREFIX)? {
             self.inner.invocations.push(Waiting::stored(&InvocationRow { id, ..found.value }));
         }
@@ -229,6 +234,19 @@ impl Services {
         }
     }
 
+    /// The oldest letter's end, once as many are there as are kept.
+    fn make_room_for_dead_letter(&self) -> Option<Write> {
+        let before = self.inner.invocations.dead_letters.fetch_add(1, Ordering::Relaxed);
+        if before < DEAD_LETTERS_MAX {
+            return None;
+        }
+        let oldest = self.store().scan_after(DEAD_LETTER_PREFIX.as_bytes(), None, 1).ok()?.into_iter().next();
+        let (key, _) = oldest?;
+        self.inner.invocations.dead_letters.fetch_sub(1, Ordering::Relaxed);
+        tracing::warn!(kept = DEAD_LETTERS_MAX, "the oldest dead letter makes room for a new one");
+        Some(delete(key, Expect::Anything))
+    }
+
     async fn settle(&self, row: InvocationRow, revision: u64, next: Next, now: Timestamp) {
         let expected = Expect::Revision(revision);
         let writes = match &next {
@@ -243,7 +261,9 @@ impl Services {
                     response: response.clone(),
                 };
                 let key = format!("{DEAD_LETTER_PREFIX}{}", row.id);
-                vec![delete(row.key(), expected), put(key, &letter, Expect::Anything)]
+                let mut writes = vec![delete(row.key(), expected), put(key, &letter, Expect::Anything)];
+                writes.extend(self.make_room_for_dead_letter());
+                writes
             }
         };
         if let Err(err) = self.commit(writes).await {

@@ -159,14 +159,24 @@ async fn rows_wait_and_die() {
 
     let write = store::Write { key: b"lambda/function/f".to_vec(), value: None, expect: store::Expect::Anything };
     world.store.commit(vec![write]).await.expect("the function is deleted");
+    // As many letters as are kept, all older than any that comes.
+    let older = |n: usize| format!("dead-letter/{n:013}").into_bytes();
+    let value = Some(Bytes::from_static(b"{}"));
+    let write = |n| store::Write { key: older(n), value: value.clone(), expect: store::Expect::Absent };
+    let letters: Vec<store::Write> = (0..1000).map(write).collect();
+    for some in letters.chunks(100) {
+        world.store.commit(some.to_vec()).await.expect("written");
+    }
     world.pass_ms(1000);
     let world = world.reopen().await;
     let _running = world.run();
     let dies = async {
-        while world.keys("dead-letter/").is_empty() {
+        while !rows(&world).is_empty() {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), dies).await.expect("a dead letter");
-    assert_eq!(rows(&world), Vec::<Value>::new(), "one commit moved it");
+    let letters = world.keys("dead-letter/");
+    assert_eq!(letters.len(), 1000, "the oldest made room, in the commit that moved the row");
+    assert_eq!(letters.first().map(String::as_bytes), Some(older(1).as_slice()));
 }
