@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use fleet::uri_encoded;
 use services::admission::AdmissionRecord;
 
 use crate::cli::ExplainArguments;
@@ -33,22 +34,10 @@ fn query(arguments: &ExplainArguments) -> String {
         [("certificateId", &arguments.certificate), ("clientId", &arguments.client_id), ("source", &arguments.source)]
     {
         if let Some(value) = value {
-            let _ = write!(query, "&{name}={}", percent_encoded(value));
+            let _ = write!(query, "&{name}={}", uri_encoded(value));
         }
     }
     query
-}
-
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 /// What happened in the first line, the facts below it.
@@ -75,14 +64,4 @@ fn text(record: &AdmissionRecord) -> String {
     }
     text.push('\n');
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_encoded;
-
-    #[test]
-    fn a_query_is_encoded() {
-        assert_eq!(percent_encoded("[::1]:80 a"), "%5B%3A%3A1%5D%3A80%20a");
-    }
 }
