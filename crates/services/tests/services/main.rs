@@ -10,4 +10,5 @@ mod outbox;
 mod policies;
 mod roles;
 mod topic_rules;
+mod twins;
 mod world;
