@@ -96,7 +96,7 @@ impl Server {
             .spawn()
             .expect("the server's program starts");
         let stderr = collect(child.stderr.take().expect("stderr is piped"));
-        let leash = leash(child.id());
+        let leash = leash(child.id(), data.path());
         let run = wait_for_run_file(&run_file, &mut child, &stderr);
         let credentials = read_credentials(&data.server_path().join("root-credentials.json"));
         Self { child, leash, data: data.clone(), run, credentials, stderr }
@@ -201,6 +201,18 @@ impl Server {
         }
     }
 
+    /// The processes that the server has started.
+    pub fn children(&self) -> Vec<u32> {
+        let is_child = |pid: &u32| {
+            // pid (name) state ppid ...; the name may hold anything.
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let after_name = stat.rsplit(')').next().unwrap_or_default();
+            after_name.split_whitespace().nth(1) == Some(self.child.id().to_string().as_str())
+        };
+        let processes = std::fs::read_dir("/proc").expect("Linux").filter_map(Result::ok);
+        processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
+    }
+
     /// SIGKILL: no drain, no goodbye.
     pub fn kill(&mut self) {
         // It may have ended by itself; then it is gone as well.
@@ -234,11 +246,12 @@ impl Drop for Server {
     }
 }
 
-/// Statics are never dropped, and a test run may be interrupted: the pipe's end tells either.
-fn leash(server: u32) -> Child {
-    let script = "trap '' INT; read -r _; kill -9 \"$1\" 2>/dev/null";
+/// Statics are never dropped, and a test run may be interrupted: the pipe's end tells either. The server goes, and its
+/// files with it.
+fn leash(server: u32, data: &Path) -> Child {
+    let script = "trap '' INT; read -r _; kill -9 \"$1\" 2>/dev/null; rm -rf \"$2\"";
     let mut command = Command::new("sh");
-    command.args(["-c", script, "leash", &server.to_string()]).stdin(Stdio::piped()).stdout(Stdio::null());
+    command.args(["-c", script, "leash", &server.to_string()]).arg(data).stdin(Stdio::piped()).stdout(Stdio::null());
     command.stderr(Stdio::null()).spawn().expect("sh starts")
 }
 

@@ -1,6 +1,8 @@
 //! Functions that fail, each in its own way; and that nothing else is harmed by it.
 
-use landfall_tests::{ACTIVATE, FieldDevice, Operator, Server, actions_on_all};
+use std::time::{Duration, Instant};
+
+use landfall_tests::{ACTIVATE, FieldDevice, Operator, PATIENCE, Server, actions_on_all};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -188,4 +190,29 @@ async fn a_function_that_iot_may_not_call_is_not_called() {
 
     operator.permit(name, name).await;
     device.land(&server).await.disconnect().await.expect("a proper end");
+}
+
+/// A worker in an endless loop does not outlive its server, however that ends.
+#[tokio::test]
+async fn a_killed_server_leaves_no_worker_behind() {
+    let mut server = Server::start();
+    let operator = Operator::of(&server);
+    operator.create_role("plain", &actions_on_all(&[])).await;
+    let source = "exports.handler = function () { console.log('looping'); for (;;) {} };";
+    operator.create_function("loops", "plain", source, &json!({ "Timeout": 60 })).await;
+    let event = json!({});
+    let workers = tokio::select! {
+        answer = operator.invoke("loops", &event) => panic!("an endless loop ended: {}", answer.text()),
+        // START is written by the server; the worker is there by then.
+        _ = operator.wait_for_log("loops", "START RequestId: ") => server.children(),
+    };
+    assert!(!workers.is_empty(), "functions run in processes of their own");
+    server.kill();
+    let until = Instant::now() + PATIENCE;
+    for worker in workers {
+        while std::path::Path::new(&format!("/proc/{worker}")).exists() {
+            assert!(Instant::now() < until, "the worker {worker} is still there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
