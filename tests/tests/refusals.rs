@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::net::TcpStream;
 
-use fleet::{Ca, Device, DeviceSpec, KeyAlgorithm, Window};
+use fleet::{Ca, Device, DeviceSpec, Error, KeyAlgorithm, TlsConnection, Window};
 use landfall_tests::{Credential, FieldDevice, OpenSsl, Operator, PATIENCE, Server};
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -36,6 +36,9 @@ fn check(server: &Server, filter: &[&str], code: &str, said: &[&str]) {
     let page = server.ask("explain", filter).must_succeed().stdout;
     assert!(page.contains(code) && page.contains(sentence), "{page}");
 }
+
+/// What mosquitto_pub prints when AWS closes without CONNACK, or on a publish that no policy allows.
+const LOST: &str = "Error: The connection was lost.\n";
 
 /// `mosquitto_pub` must fail with these files.
 fn publish(server: &Server, credential: &Credential, client_id: &str) -> String {
@@ -189,7 +192,8 @@ async fn expired() {
 async fn no_policy() {
     let place = place().await;
     let device = place.registered("no-policy", "ACTIVE").await;
-    publish(&place.server, &device.files(&place.server), "no-policy");
+    let said = publish(&place.server, &device.files(&place.server), "no-policy");
+    assert!(said.ends_with(LOST), "{said}");
     check(&place.server, &["--client-id", "no-policy"], "NO_POLICY", &["attach-policy", &device.id()]);
 }
 
@@ -204,7 +208,8 @@ async fn a_policy_denies() {
     ]);
     operator.create_policy("Denies", &statements).await;
     operator.attach_policy("Denies", &device.id()).await;
-    publish(&place.server, &device.files(&place.server), "denied");
+    let said = publish(&place.server, &device.files(&place.server), "denied");
+    assert!(said.ends_with(LOST), "{said}");
     let said = ["Policy Denies denies iot:Connect", "client/denied", "statement 1", "Sid NotThisOne"];
     check(&place.server, &["--client-id", "denied"], "POLICY_DENIES", &said);
 }
@@ -218,7 +223,8 @@ async fn a_policy_does_not_allow() {
     let statements = json!([{ "Effect": "Allow", "Action": "iot:Connect", "Resource": resource }]);
     operator.create_policy("SomebodyElse", &statements).await;
     operator.attach_policy("SomebodyElse", &device.id()).await;
-    publish(&place.server, &device.files(&place.server), "elsewhere");
+    let said = publish(&place.server, &device.files(&place.server), "elsewhere");
+    assert!(said.ends_with(LOST), "{said}");
     let resource = operator.arn("iot", "client/elsewhere");
     check(&place.server, &["--client-id", "elsewhere"], "POLICY_DOES_NOT_ALLOW", &["iot:Connect", &resource]);
 }
@@ -239,7 +245,8 @@ async fn a_topic_is_not_allowed() {
     let mut client = device.connect(&place.server).await.expect("CONNACK");
     client.publish_at_least_once("own/wrong-topic", "mine").await.expect("PUBACK");
     client.disconnect().await.expect("a proper end");
-    publish(&place.server, &device.files(&place.server), "wrong-topic");
+    let said = publish(&place.server, &device.files(&place.server), "wrong-topic");
+    assert!(said.ends_with(LOST), "{said}");
     let resource = operator.arn("iot", "topic/JITR/test");
     check(&place.server, &["--client-id", "wrong-topic"], "POLICY_DOES_NOT_ALLOW", &["iot:Publish", &resource]);
 }
@@ -247,14 +254,30 @@ async fn a_topic_is_not_allowed() {
 #[tokio::test]
 async fn a_malformed_connect() {
     let place = place().await;
-    let device = place.registered("malformed", "ACTIVE").await;
-    let files = device.files(&place.server);
-    let line = format!("-quiet -cert {} -key {}", files.certificate.display(), files.key.display());
-    let openssl = place.openssl("malformed");
-    for packet in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x10\x0c\x00\x04MQTX\x04\x02\x00\x3c\x00\x00"] {
-        openssl.s_client(place.server.mqtt_addr().port(), &line, packet);
+    let cases = [
+        ("malformed-http", &b"GET / HTTP/1.1\r\n\r\n"[..]),
+        ("malformed-name", b"\x10\x0c\x00\x04MQTX\x04\x02\x00\x3c\x00\x00"),
+    ];
+    for (name, packet) in cases {
+        let device = place.registered(name, "ACTIVE").await;
+        let files = device.files(&place.server);
+        let line = format!("-quiet -cert {} -key {}", files.certificate.display(), files.key.display());
+        place.openssl(name).s_client(place.server.mqtt_addr().port(), &line, packet);
         check(&place.server, &["--certificate", &device.id()], "MALFORMED_CONNECT", &["correct the client"]);
     }
+}
+
+#[tokio::test]
+async fn a_client_that_only_shakes_hands() {
+    let place = place().await;
+    let device = place.device("shakes-and-waits");
+    let connection = TlsConnection::open(place.server.mqtt_addr(), &device.tls(&place.server), PATIENCE).await;
+    let mut connection = connection.expect("a handshake");
+    let mut nothing = bytes::BytesMut::new();
+    let end = connection.receive(&mut nothing, "the end").await;
+    assert!(matches!(end, Err(Error::Closed { .. })), "{end:?}");
+    check(&place.server, &["--certificate", &device.id()], "CONNECT_TIMEOUT", &["no MQTT CONNECT in time"]);
+    assert_eq!(Operator::of(&place.server).status(&device.id()).await, None, "nothing is registered");
 }
 
 #[tokio::test]
