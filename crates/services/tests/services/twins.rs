@@ -4,7 +4,7 @@
 use domain::x509::Certificate;
 use serde_json::json;
 
-use crate::world::{World, ca, device, id_of};
+use crate::world::{World, device, id_of};
 
 /// The order of P-256 (SEC 2, section 2.4.2).
 const ORDER: [u8; 32] = [
