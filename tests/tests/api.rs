@@ -45,7 +45,7 @@ const REFUSALS: &[(&str, &str, u64, &[&str])] = &[
     ("invoke no function", "ResourceNotFoundException", 404, &["function:notthere"]),
     ("bad zip", "InvalidParameterValueException", 400, &["Could not unzip uploaded file"]),
     ("no such role", "InvalidParameterValueException", 400, &["role"]),
-    ("unknown runtime", "ValidationException", 400, &["cobol1.0", "runtime", "nodejs20.x"]),
+    ("unknown runtime", "InvalidParameterValueException", 400, &["cobol1.0", "runtime", "nodejs20.x"]),
     ("payload is no JSON", "InvalidRequestContentException", 400, &["line 1 column 2"]),
     ("permission exists", "ResourceConflictException", 409, &["once"]),
     ("no log group", "ResourceNotFoundException", 400, &["log group"]),

@@ -67,9 +67,7 @@ impl Settings {
                 "Runtime and Handler are mandatory parameters for functions created with deployment packages.";
             return Err(invalid(message));
         };
-        if !runtime.starts_with("nodejs") {
-            return Err(invalid(&format!("The runtime {runtime} is not served yet; every nodejs runtime is.")));
-        }
+        check_runtime(&runtime)?;
         services
             .iam()
             .must_be_assumable(&input.role, SERVICE)
@@ -93,6 +91,25 @@ impl Settings {
             ephemeral_storage_mb: input.ephemeral_storage.map_or(EPHEMERAL_STORAGE_MB_DEFAULT, |storage| storage.size),
         })
     }
+}
+
+/// Every `nodejs` identifier is taken, the retired ones too: old functions are the point.
+fn check_runtime(runtime: &str) -> Result<(), Error> {
+    const FAMILIES: [&str; 6] = ["dotnet", "go", "java", "provided", "python", "ruby"];
+    let of_node = runtime.strip_prefix("nodejs").is_some_and(|version| {
+        let version = version.strip_suffix("-edge").unwrap_or(version);
+        version.len() <= 8 && version.chars().all(|c| c.is_ascii_digit() || ".x".contains(c))
+    });
+    if of_node {
+        return Ok(());
+    }
+    if FAMILIES.iter().any(|family| runtime.starts_with(family)) {
+        return Err(invalid(&format!("The runtime {runtime} is not served yet; every nodejs runtime is.")));
+    }
+    let shown: String = runtime.chars().take(64).collect();
+    Err(invalid(&format!(
+        "Value {shown} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs24.x, nodejs22.x, nodejs20.x, nodejs18.x] or be a valid ARN"
+    )))
 }
 
 /// A setting that would be without effect is refused by name rather than taken and forgotten.
@@ -142,6 +159,30 @@ pub(super) fn check_environment(environment: &BTreeMap<String, String>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runtimes_of_node_of_any_age_are_taken() {
+        for (runtime, refusal) in [
+            ("nodejs", None),
+            ("nodejs4.3", None),
+            ("nodejs4.3-edge", None),
+            ("nodejs20.x", None),
+            ("nodejs26.x", None),
+            ("python3.12", Some("not served yet")),
+            ("provided.al2023", Some("not served yet")),
+            ("nodejs; rm", Some("enum value set")),
+            ("cobol1.0", Some("enum value set")),
+            ("", Some("enum value set")),
+        ] {
+            let answer = check_runtime(runtime).err().map(|err| err.message);
+            let fits = match (&answer, refusal) {
+                (None, None) => true,
+                (Some(message), Some(words)) => message.contains(words),
+                _ => false,
+            };
+            assert!(fits, "{runtime:?}: {answer:?}");
+        }
+    }
 
     #[test]
     fn environments_are_bounded_and_keep_off_reserved_names() {
