@@ -109,7 +109,7 @@ impl Steps {
         work: impl Future<Output = Result<(T, String), Sentence>>,
     ) -> Result<T, Sentence> {
         self.number += 1;
-        print!("  {:>2}. {name:<52}", self.number);
+        print!("  {:>2}. {name:<57}", self.number);
         // What is printed before a wait should be seen during it.
         let _ = std::io::stdout().flush();
         let begin = Instant::now();
