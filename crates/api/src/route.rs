@@ -137,7 +137,8 @@ mod tests {
                 "GET /2019-09-30/functions/f/provisioned-concurrency?List=ALL",
                 "(ListProvisionedConcurrencyConfigs)",
             ),
-            ("iot-data", "POST /topics/a%2Fb", "(Publish)"),
+            ("iot-data", "POST /topics/a%2Fb", "Publish topic=a/b"),
+            ("iot-data", "GET /retainedMessage/a%2Fb", "(GetRetainedMessage)"),
         ] {
             assert_eq!(found(service, request), expected, "{request}");
         }

@@ -35,6 +35,24 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
     },
     Operation {
+        name: "CreateCertificateFromCsr",
+        method: "POST",
+        path: "/certificates",
+        input: Some(&CREATE_CERTIFICATE_FROM_CSR_REQUEST),
+        output: Some(&CREATE_CERTIFICATE_FROM_CSR_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "CreateKeysAndCertificate",
+        method: "POST",
+        path: "/keys-and-certificate",
+        input: Some(&CREATE_KEYS_AND_CERTIFICATE_REQUEST),
+        output: Some(&CREATE_KEYS_AND_CERTIFICATE_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
         name: "CreatePolicy",
         method: "POST",
         path: "/policies/{policyName}",
@@ -44,11 +62,65 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
     },
     Operation {
+        name: "CreatePolicyVersion",
+        method: "POST",
+        path: "/policies/{policyName}/version",
+        input: Some(&CREATE_POLICY_VERSION_REQUEST),
+        output: Some(&CREATE_POLICY_VERSION_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
         name: "CreateTopicRule",
         method: "POST",
         path: "/rules/{ruleName}",
         input: Some(&CREATE_TOPIC_RULE_REQUEST),
         output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "DeleteCACertificate",
+        method: "DELETE",
+        path: "/cacertificate/{caCertificateId}",
+        input: Some(&DELETE_CA_CERTIFICATE_REQUEST),
+        output: Some(&DELETE_CA_CERTIFICATE_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "DeleteCertificate",
+        method: "DELETE",
+        path: "/certificates/{certificateId}",
+        input: Some(&DELETE_CERTIFICATE_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "DeletePolicy",
+        method: "DELETE",
+        path: "/policies/{policyName}",
+        input: Some(&DELETE_POLICY_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "DeletePolicyVersion",
+        method: "DELETE",
+        path: "/policies/{policyName}/version/{policyVersionId}",
+        input: Some(&DELETE_POLICY_VERSION_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "DeleteRegistrationCode",
+        method: "DELETE",
+        path: "/registrationcode",
+        input: Some(&DELETE_REGISTRATION_CODE_REQUEST),
+        output: Some(&DELETE_REGISTRATION_CODE_RESPONSE),
         result_wrapper: None,
         status: 200,
     },
@@ -89,11 +161,56 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
     },
     Operation {
+        name: "DetachPolicy",
+        method: "POST",
+        path: "/target-policies/{policyName}",
+        input: Some(&DETACH_POLICY_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "DetachPrincipalPolicy",
+        method: "DELETE",
+        path: "/principal-policies/{policyName}",
+        input: Some(&DETACH_PRINCIPAL_POLICY_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "DisableTopicRule",
+        method: "POST",
+        path: "/rules/{ruleName}/disable",
+        input: Some(&DISABLE_TOPIC_RULE_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "EnableTopicRule",
+        method: "POST",
+        path: "/rules/{ruleName}/enable",
+        input: Some(&ENABLE_TOPIC_RULE_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
         name: "GetPolicy",
         method: "GET",
         path: "/policies/{policyName}",
         input: Some(&GET_POLICY_REQUEST),
         output: Some(&GET_POLICY_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "GetPolicyVersion",
+        method: "GET",
+        path: "/policies/{policyName}/version/{policyVersionId}",
+        input: Some(&GET_POLICY_VERSION_REQUEST),
+        output: Some(&GET_POLICY_VERSION_RESPONSE),
         result_wrapper: None,
         status: 200,
     },
@@ -143,6 +260,69 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
     },
     Operation {
+        name: "ListCertificatesByCA",
+        method: "GET",
+        path: "/certificates-by-ca/{caCertificateId}",
+        input: Some(&LIST_CERTIFICATES_BY_CA_REQUEST),
+        output: Some(&LIST_CERTIFICATES_BY_CA_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "ListPolicies",
+        method: "GET",
+        path: "/policies",
+        input: Some(&LIST_POLICIES_REQUEST),
+        output: Some(&LIST_POLICIES_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "ListPolicyPrincipals",
+        method: "GET",
+        path: "/policy-principals",
+        input: Some(&LIST_POLICY_PRINCIPALS_REQUEST),
+        output: Some(&LIST_POLICY_PRINCIPALS_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "ListPolicyVersions",
+        method: "GET",
+        path: "/policies/{policyName}/version",
+        input: Some(&LIST_POLICY_VERSIONS_REQUEST),
+        output: Some(&LIST_POLICY_VERSIONS_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "ListPrincipalPolicies",
+        method: "GET",
+        path: "/principal-policies",
+        input: Some(&LIST_PRINCIPAL_POLICIES_REQUEST),
+        output: Some(&LIST_PRINCIPAL_POLICIES_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "ListTagsForResource",
+        method: "GET",
+        path: "/tags",
+        input: Some(&LIST_TAGS_FOR_RESOURCE_REQUEST),
+        output: Some(&LIST_TAGS_FOR_RESOURCE_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "ListTargetsForPolicy",
+        method: "POST",
+        path: "/policy-targets/{policyName}",
+        input: Some(&LIST_TARGETS_FOR_POLICY_REQUEST),
+        output: Some(&LIST_TARGETS_FOR_POLICY_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
         name: "ListTopicRules",
         method: "GET",
         path: "/rules",
@@ -157,6 +337,60 @@ static OPERATIONS: &[Operation] = &[
         path: "/cacertificate",
         input: Some(&REGISTER_CA_CERTIFICATE_REQUEST),
         output: Some(&REGISTER_CA_CERTIFICATE_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "RegisterCertificate",
+        method: "POST",
+        path: "/certificate/register",
+        input: Some(&REGISTER_CERTIFICATE_REQUEST),
+        output: Some(&REGISTER_CERTIFICATE_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "RegisterCertificateWithoutCA",
+        method: "POST",
+        path: "/certificate/register-no-ca",
+        input: Some(&REGISTER_CERTIFICATE_WITHOUT_CA_REQUEST),
+        output: Some(&REGISTER_CERTIFICATE_WITHOUT_CA_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "ReplaceTopicRule",
+        method: "PATCH",
+        path: "/rules/{ruleName}",
+        input: Some(&REPLACE_TOPIC_RULE_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "SetDefaultPolicyVersion",
+        method: "PATCH",
+        path: "/policies/{policyName}/version/{policyVersionId}",
+        input: Some(&SET_DEFAULT_POLICY_VERSION_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "TagResource",
+        method: "POST",
+        path: "/tags",
+        input: Some(&TAG_RESOURCE_REQUEST),
+        output: Some(&TAG_RESOURCE_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "UntagResource",
+        method: "POST",
+        path: "/untag",
+        input: Some(&UNTAG_RESOURCE_REQUEST),
+        output: Some(&UNTAG_RESOURCE_RESPONSE),
         result_wrapper: None,
         status: 200,
     },
@@ -211,7 +445,6 @@ static OTHERS: &[Other] = &[
     Other { name: "CreateAuditSuppression", method: "POST", path: "/audit/suppressions/create" },
     Other { name: "CreateAuthorizer", method: "POST", path: "/authorizer/{authorizerName}" },
     Other { name: "CreateBillingGroup", method: "POST", path: "/billing-groups/{billingGroupName}" },
-    Other { name: "CreateCertificateFromCsr", method: "POST", path: "/certificates" },
     Other {
         name: "CreateCertificateProvider",
         method: "POST",
@@ -229,12 +462,10 @@ static OTHERS: &[Other] = &[
     Other { name: "CreateFleetMetric", method: "PUT", path: "/fleet-metric/{metricName}" },
     Other { name: "CreateJob", method: "PUT", path: "/jobs/{jobId}" },
     Other { name: "CreateJobTemplate", method: "PUT", path: "/job-templates/{jobTemplateId}" },
-    Other { name: "CreateKeysAndCertificate", method: "POST", path: "/keys-and-certificate" },
     Other { name: "CreateMitigationAction", method: "POST", path: "/mitigationactions/actions/{actionName}" },
     Other { name: "CreateOTAUpdate", method: "POST", path: "/otaUpdates/{otaUpdateId}" },
     Other { name: "CreatePackage", method: "PUT", path: "/packages/{packageName}" },
     Other { name: "CreatePackageVersion", method: "PUT", path: "/packages/{packageName}/versions/{versionName}" },
-    Other { name: "CreatePolicyVersion", method: "POST", path: "/policies/{policyName}/version" },
     Other {
         name: "CreateProvisioningClaim",
         method: "POST",
@@ -258,8 +489,6 @@ static OTHERS: &[Other] = &[
     Other { name: "DeleteAuditSuppression", method: "POST", path: "/audit/suppressions/delete" },
     Other { name: "DeleteAuthorizer", method: "DELETE", path: "/authorizer/{authorizerName}" },
     Other { name: "DeleteBillingGroup", method: "DELETE", path: "/billing-groups/{billingGroupName}" },
-    Other { name: "DeleteCACertificate", method: "DELETE", path: "/cacertificate/{caCertificateId}" },
-    Other { name: "DeleteCertificate", method: "DELETE", path: "/certificates/{certificateId}" },
     Other {
         name: "DeleteCertificateProvider",
         method: "DELETE",
@@ -287,15 +516,12 @@ static OTHERS: &[Other] = &[
     Other { name: "DeleteOTAUpdate", method: "DELETE", path: "/otaUpdates/{otaUpdateId}" },
     Other { name: "DeletePackage", method: "DELETE", path: "/packages/{packageName}" },
     Other { name: "DeletePackageVersion", method: "DELETE", path: "/packages/{packageName}/versions/{versionName}" },
-    Other { name: "DeletePolicy", method: "DELETE", path: "/policies/{policyName}" },
-    Other { name: "DeletePolicyVersion", method: "DELETE", path: "/policies/{policyName}/version/{policyVersionId}" },
     Other { name: "DeleteProvisioningTemplate", method: "DELETE", path: "/provisioning-templates/{templateName}" },
     Other {
         name: "DeleteProvisioningTemplateVersion",
         method: "DELETE",
         path: "/provisioning-templates/{templateName}/versions/{versionId}",
     },
-    Other { name: "DeleteRegistrationCode", method: "DELETE", path: "/registrationcode" },
     Other { name: "DeleteRoleAlias", method: "DELETE", path: "/role-aliases/{roleAlias}" },
     Other { name: "DeleteScheduledAudit", method: "DELETE", path: "/audit/scheduledaudits/{scheduledAuditName}" },
     Other { name: "DeleteSecurityProfile", method: "DELETE", path: "/security-profiles/{securityProfileName}" },
@@ -358,17 +584,13 @@ static OTHERS: &[Other] = &[
     Other { name: "DescribeThingGroup", method: "GET", path: "/thing-groups/{thingGroupName}" },
     Other { name: "DescribeThingRegistrationTask", method: "GET", path: "/thing-registration-tasks/{taskId}" },
     Other { name: "DescribeThingType", method: "GET", path: "/thing-types/{thingTypeName}" },
-    Other { name: "DetachPolicy", method: "POST", path: "/target-policies/{policyName}" },
-    Other { name: "DetachPrincipalPolicy", method: "DELETE", path: "/principal-policies/{policyName}" },
     Other { name: "DetachSecurityProfile", method: "DELETE", path: "/security-profiles/{securityProfileName}/targets" },
     Other { name: "DetachThingPrincipal", method: "DELETE", path: "/things/{thingName}/principals" },
-    Other { name: "DisableTopicRule", method: "POST", path: "/rules/{ruleName}/disable" },
     Other {
         name: "DisassociateSbomFromPackageVersion",
         method: "DELETE",
         path: "/packages/{packageName}/versions/{versionName}/sbom",
     },
-    Other { name: "EnableTopicRule", method: "POST", path: "/rules/{ruleName}/enable" },
     Other { name: "GetBehaviorModelTrainingSummaries", method: "GET", path: "/behavior-model-training/summaries" },
     Other { name: "GetBucketsAggregation", method: "POST", path: "/indices/buckets" },
     Other { name: "GetCardinality", method: "POST", path: "/indices/cardinality" },
@@ -383,7 +605,6 @@ static OTHERS: &[Other] = &[
     Other { name: "GetPackageConfiguration", method: "GET", path: "/package-configuration" },
     Other { name: "GetPackageVersion", method: "GET", path: "/packages/{packageName}/versions/{versionName}" },
     Other { name: "GetPercentiles", method: "POST", path: "/indices/percentiles" },
-    Other { name: "GetPolicyVersion", method: "GET", path: "/policies/{policyName}/version/{policyVersionId}" },
     Other { name: "GetStatistics", method: "POST", path: "/indices/statistics" },
     Other { name: "GetThingConnectivityData", method: "POST", path: "/things/{thingName}/connectivity-data" },
     Other { name: "GetTopicRuleDestination", method: "GET", path: "/destinations/{arn+}" },
@@ -397,7 +618,6 @@ static OTHERS: &[Other] = &[
     Other { name: "ListAuthorizers", method: "GET", path: "/authorizers/" },
     Other { name: "ListBillingGroups", method: "GET", path: "/billing-groups" },
     Other { name: "ListCertificateProviders", method: "GET", path: "/certificate-providers/" },
-    Other { name: "ListCertificatesByCA", method: "GET", path: "/certificates-by-ca/{caCertificateId}" },
     Other { name: "ListCommandExecutions", method: "POST", path: "/command-executions" },
     Other { name: "ListCommands", method: "GET", path: "/commands" },
     Other { name: "ListCustomMetrics", method: "GET", path: "/custom-metrics" },
@@ -422,10 +642,6 @@ static OTHERS: &[Other] = &[
     Other { name: "ListOutgoingCertificates", method: "GET", path: "/certificates-out-going" },
     Other { name: "ListPackageVersions", method: "GET", path: "/packages/{packageName}/versions" },
     Other { name: "ListPackages", method: "GET", path: "/packages" },
-    Other { name: "ListPolicies", method: "GET", path: "/policies" },
-    Other { name: "ListPolicyPrincipals", method: "GET", path: "/policy-principals" },
-    Other { name: "ListPolicyVersions", method: "GET", path: "/policies/{policyName}/version" },
-    Other { name: "ListPrincipalPolicies", method: "GET", path: "/principal-policies" },
     Other { name: "ListPrincipalThings", method: "GET", path: "/principals/things" },
     Other { name: "ListPrincipalThingsV2", method: "GET", path: "/principals/things-v2" },
     Other {
@@ -445,8 +661,6 @@ static OTHERS: &[Other] = &[
     Other { name: "ListSecurityProfiles", method: "GET", path: "/security-profiles" },
     Other { name: "ListSecurityProfilesForTarget", method: "GET", path: "/security-profiles-for-target" },
     Other { name: "ListStreams", method: "GET", path: "/streams" },
-    Other { name: "ListTagsForResource", method: "GET", path: "/tags" },
-    Other { name: "ListTargetsForPolicy", method: "POST", path: "/policy-targets/{policyName}" },
     Other {
         name: "ListTargetsForSecurityProfile",
         method: "GET",
@@ -474,20 +688,12 @@ static OTHERS: &[Other] = &[
         method: "POST",
         path: "/violations/verification-state/{violationId}",
     },
-    Other { name: "RegisterCertificate", method: "POST", path: "/certificate/register" },
-    Other { name: "RegisterCertificateWithoutCA", method: "POST", path: "/certificate/register-no-ca" },
     Other { name: "RegisterThing", method: "POST", path: "/things" },
     Other { name: "RejectCertificateTransfer", method: "PATCH", path: "/reject-certificate-transfer/{certificateId}" },
     Other { name: "RemoveThingFromBillingGroup", method: "PUT", path: "/billing-groups/removeThingFromBillingGroup" },
     Other { name: "RemoveThingFromThingGroup", method: "PUT", path: "/thing-groups/removeThingFromThingGroup" },
-    Other { name: "ReplaceTopicRule", method: "PATCH", path: "/rules/{ruleName}" },
     Other { name: "SearchIndex", method: "POST", path: "/indices/search" },
     Other { name: "SetDefaultAuthorizer", method: "POST", path: "/default-authorizer" },
-    Other {
-        name: "SetDefaultPolicyVersion",
-        method: "PATCH",
-        path: "/policies/{policyName}/version/{policyVersionId}",
-    },
     Other { name: "SetLoggingOptions", method: "POST", path: "/loggingOptions" },
     Other { name: "SetV2LoggingLevel", method: "POST", path: "/v2LoggingLevel" },
     Other { name: "SetV2LoggingOptions", method: "POST", path: "/v2LoggingOptions" },
@@ -496,11 +702,9 @@ static OTHERS: &[Other] = &[
     Other { name: "StartOnDemandAuditTask", method: "POST", path: "/audit/tasks" },
     Other { name: "StartThingRegistrationTask", method: "POST", path: "/thing-registration-tasks" },
     Other { name: "StopThingRegistrationTask", method: "PUT", path: "/thing-registration-tasks/{taskId}/cancel" },
-    Other { name: "TagResource", method: "POST", path: "/tags" },
     Other { name: "TestAuthorization", method: "POST", path: "/test-authorization" },
     Other { name: "TestInvokeAuthorizer", method: "POST", path: "/authorizer/{authorizerName}/test" },
     Other { name: "TransferCertificate", method: "PATCH", path: "/transfer-certificate/{certificateId}" },
-    Other { name: "UntagResource", method: "POST", path: "/untag" },
     Other { name: "UpdateAccountAuditConfiguration", method: "PATCH", path: "/audit/configuration" },
     Other { name: "UpdateAuditSuppression", method: "PATCH", path: "/audit/suppressions/update" },
     Other { name: "UpdateAuthorizer", method: "PUT", path: "/authorizer/{authorizerName}" },
@@ -539,6 +743,13 @@ static OTHERS: &[Other] = &[
 
 static ERRORS: &[ErrorShape] = &[
     ErrorShape {
+        name: "CertificateConflictException",
+        code: "CertificateConflictException",
+        status: 409,
+        message_member: "message",
+        has_type: false,
+    },
+    ErrorShape {
         name: "CertificateStateException",
         code: "CertificateStateException",
         status: 406,
@@ -555,6 +766,13 @@ static ERRORS: &[ErrorShape] = &[
     ErrorShape {
         name: "ConflictingResourceUpdateException",
         code: "ConflictingResourceUpdateException",
+        status: 409,
+        message_member: "message",
+        has_type: false,
+    },
+    ErrorShape {
+        name: "DeleteConflictException",
+        code: "DeleteConflictException",
         status: 409,
         message_member: "message",
         has_type: false,
@@ -640,6 +858,13 @@ static ERRORS: &[ErrorShape] = &[
         name: "UnauthorizedException",
         code: "UnauthorizedException",
         status: 401,
+        message_member: "message",
+        has_type: false,
+    },
+    ErrorShape {
+        name: "VersionsLimitExceededException",
+        code: "VersionsLimitExceededException",
+        status: 409,
         message_member: "message",
         has_type: false,
     },
@@ -842,6 +1067,9 @@ static CERTIFICATE_MODE: Shape =
 static CERTIFICATE_PEM: Shape =
     Shape::String(Text { min: Some(1), max: Some(65536), pattern: None, values: &[], sensitive: false });
 
+static CERTIFICATE_SIGNING_REQUEST: Shape =
+    Shape::String(Text { min: Some(1), max: Some(4096), pattern: None, values: &[], sensitive: false });
+
 static CERTIFICATE_STATUS: Shape = Shape::String(Text {
     min: None,
     max: None,
@@ -896,6 +1124,44 @@ static CONTENT_TYPE: Shape =
 static CORRELATION_DATA: Shape =
     Shape::String(Text { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false });
 
+static CREATE_CERTIFICATE_FROM_CSR_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "certificateSigningRequest",
+            required: true,
+            location: Location::Body,
+            shape: &CERTIFICATE_SIGNING_REQUEST,
+        },
+        Member { name: "setAsActive", required: false, location: Location::Query("setAsActive"), shape: &BOOLEAN },
+    ],
+});
+
+static CREATE_CERTIFICATE_FROM_CSR_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "certificateArn", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "certificateId", required: false, location: Location::Body, shape: &CERTIFICATE_ID },
+        Member { name: "certificatePem", required: false, location: Location::Body, shape: &CERTIFICATE_PEM },
+    ],
+});
+
+static CREATE_KEYS_AND_CERTIFICATE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[Member {
+        name: "setAsActive",
+        required: false,
+        location: Location::Query("setAsActive"),
+        shape: &BOOLEAN,
+    }],
+});
+
+static CREATE_KEYS_AND_CERTIFICATE_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "certificateArn", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "certificateId", required: false, location: Location::Body, shape: &CERTIFICATE_ID },
+        Member { name: "certificatePem", required: false, location: Location::Body, shape: &CERTIFICATE_PEM },
+        Member { name: "keyPair", required: false, location: Location::Body, shape: &KEY_PAIR },
+    ],
+});
+
 static CREATE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "policyDocument", required: true, location: Location::Body, shape: &POLICY_DOCUMENT },
@@ -909,7 +1175,24 @@ static CREATE_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
         Member { name: "policyArn", required: false, location: Location::Body, shape: &STRING },
         Member { name: "policyDocument", required: false, location: Location::Body, shape: &POLICY_DOCUMENT },
         Member { name: "policyName", required: false, location: Location::Body, shape: &POLICY_NAME },
-        Member { name: "policyVersionId", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "policyVersionId", required: false, location: Location::Body, shape: &POLICY_VERSION_ID },
+    ],
+});
+
+static CREATE_POLICY_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "policyDocument", required: true, location: Location::Body, shape: &POLICY_DOCUMENT },
+        Member { name: "policyName", required: true, location: Location::Uri("policyName"), shape: &POLICY_NAME },
+        Member { name: "setAsDefault", required: false, location: Location::Query("setAsDefault"), shape: &BOOLEAN },
+    ],
+});
+
+static CREATE_POLICY_VERSION_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "isDefaultVersion", required: false, location: Location::Body, shape: &BOOLEAN },
+        Member { name: "policyArn", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "policyDocument", required: false, location: Location::Body, shape: &POLICY_DOCUMENT },
+        Member { name: "policyVersionId", required: false, location: Location::Body, shape: &POLICY_VERSION_ID },
     ],
 });
 
@@ -920,6 +1203,54 @@ static CREATE_TOPIC_RULE_REQUEST: Shape = Shape::Structure(Structure {
         Member { name: "topicRulePayload", required: true, location: Location::Payload, shape: &TOPIC_RULE_PAYLOAD },
     ],
 });
+
+static DELETE_CA_CERTIFICATE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[Member {
+        name: "certificateId",
+        required: true,
+        location: Location::Uri("caCertificateId"),
+        shape: &CERTIFICATE_ID,
+    }],
+});
+
+static DELETE_CA_CERTIFICATE_RESPONSE: Shape = Shape::Structure(Structure { members: &[] });
+
+static DELETE_CERTIFICATE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "certificateId",
+            required: true,
+            location: Location::Uri("certificateId"),
+            shape: &CERTIFICATE_ID,
+        },
+        Member { name: "forceDelete", required: false, location: Location::Query("forceDelete"), shape: &BOOLEAN },
+    ],
+});
+
+static DELETE_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[Member {
+        name: "policyName",
+        required: true,
+        location: Location::Uri("policyName"),
+        shape: &POLICY_NAME,
+    }],
+});
+
+static DELETE_POLICY_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "policyName", required: true, location: Location::Uri("policyName"), shape: &POLICY_NAME },
+        Member {
+            name: "policyVersionId",
+            required: true,
+            location: Location::Uri("policyVersionId"),
+            shape: &POLICY_VERSION_ID,
+        },
+    ],
+});
+
+static DELETE_REGISTRATION_CODE_REQUEST: Shape = Shape::Structure(Structure { members: &[] });
+
+static DELETE_REGISTRATION_CODE_RESPONSE: Shape = Shape::Structure(Structure { members: &[] });
 
 static DELETE_TOPIC_RULE_REQUEST: Shape = Shape::Structure(Structure {
     members: &[Member { name: "ruleName", required: true, location: Location::Uri("ruleName"), shape: &RULE_NAME }],
@@ -977,6 +1308,29 @@ static DESCRIBE_ENDPOINT_RESPONSE: Shape = Shape::Structure(Structure {
     members: &[Member { name: "endpointAddress", required: false, location: Location::Body, shape: &STRING }],
 });
 
+static DETACH_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "policyName", required: true, location: Location::Uri("policyName"), shape: &POLICY_NAME },
+        Member { name: "target", required: true, location: Location::Body, shape: &STRING },
+    ],
+});
+
+static DETACH_PRINCIPAL_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "policyName", required: true, location: Location::Uri("policyName"), shape: &POLICY_NAME },
+        Member {
+            name: "principal",
+            required: true,
+            location: Location::Header("x-amzn-iot-principal"),
+            shape: &STRING,
+        },
+    ],
+});
+
+static DISABLE_TOPIC_RULE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "ruleName", required: true, location: Location::Uri("ruleName"), shape: &RULE_NAME }],
+});
+
 static DYNAMO_DB_ACTION: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "hashKeyField", required: true, location: Location::Body, shape: &STRING },
@@ -1020,6 +1374,10 @@ static ELASTICSEARCH_ENDPOINT: Shape = Shape::String(Text {
     sensitive: false,
 });
 
+static ENABLE_TOPIC_RULE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "ruleName", required: true, location: Location::Uri("ruleName"), shape: &RULE_NAME }],
+});
+
 static ENDPOINT_TYPE: Shape =
     Shape::String(Text { min: None, max: Some(128), pattern: None, values: &[], sensitive: false });
 
@@ -1052,12 +1410,37 @@ static GET_POLICY_REQUEST: Shape = Shape::Structure(Structure {
 static GET_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "creationDate", required: false, location: Location::Body, shape: &TIMESTAMP },
-        Member { name: "defaultVersionId", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "defaultVersionId", required: false, location: Location::Body, shape: &POLICY_VERSION_ID },
         Member { name: "generationId", required: false, location: Location::Body, shape: &STRING },
         Member { name: "lastModifiedDate", required: false, location: Location::Body, shape: &TIMESTAMP },
         Member { name: "policyArn", required: false, location: Location::Body, shape: &STRING },
         Member { name: "policyDocument", required: false, location: Location::Body, shape: &POLICY_DOCUMENT },
         Member { name: "policyName", required: false, location: Location::Body, shape: &POLICY_NAME },
+    ],
+});
+
+static GET_POLICY_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "policyName", required: true, location: Location::Uri("policyName"), shape: &POLICY_NAME },
+        Member {
+            name: "policyVersionId",
+            required: true,
+            location: Location::Uri("policyVersionId"),
+            shape: &POLICY_VERSION_ID,
+        },
+    ],
+});
+
+static GET_POLICY_VERSION_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "creationDate", required: false, location: Location::Body, shape: &TIMESTAMP },
+        Member { name: "generationId", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "isDefaultVersion", required: false, location: Location::Body, shape: &BOOLEAN },
+        Member { name: "lastModifiedDate", required: false, location: Location::Body, shape: &TIMESTAMP },
+        Member { name: "policyArn", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "policyDocument", required: false, location: Location::Body, shape: &POLICY_DOCUMENT },
+        Member { name: "policyName", required: false, location: Location::Body, shape: &POLICY_NAME },
+        Member { name: "policyVersionId", required: false, location: Location::Body, shape: &POLICY_VERSION_ID },
     ],
 });
 
@@ -1166,6 +1549,13 @@ static KAFKA_HEADER_VALUE: Shape =
 static KAFKA_HEADERS: Shape =
     Shape::List(List { member: &KAFKA_ACTION_HEADER, tag: "member", flattened: false, min: Some(1), max: Some(100) });
 
+static KEY_PAIR: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "PrivateKey", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "PublicKey", required: false, location: Location::Body, shape: &STRING },
+    ],
+});
+
 static KINESIS_ACTION: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "partitionKey", required: false, location: Location::Body, shape: &STRING },
@@ -1220,6 +1610,32 @@ static LIST_CA_CERTIFICATES_RESPONSE: Shape = Shape::Structure(Structure {
     ],
 });
 
+static LIST_CERTIFICATES_BY_CA_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "ascendingOrder",
+            required: false,
+            location: Location::Query("isAscendingOrder"),
+            shape: &BOOLEAN,
+        },
+        Member {
+            name: "caCertificateId",
+            required: true,
+            location: Location::Uri("caCertificateId"),
+            shape: &CERTIFICATE_ID,
+        },
+        Member { name: "marker", required: false, location: Location::Query("marker"), shape: &MARKER },
+        Member { name: "pageSize", required: false, location: Location::Query("pageSize"), shape: &PAGE_SIZE },
+    ],
+});
+
+static LIST_CERTIFICATES_BY_CA_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "certificates", required: false, location: Location::Body, shape: &CERTIFICATES },
+        Member { name: "nextMarker", required: false, location: Location::Body, shape: &MARKER },
+    ],
+});
+
 static LIST_CERTIFICATES_REQUEST: Shape = Shape::Structure(Structure {
     members: &[
         Member {
@@ -1237,6 +1653,120 @@ static LIST_CERTIFICATES_RESPONSE: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "certificates", required: false, location: Location::Body, shape: &CERTIFICATES },
         Member { name: "nextMarker", required: false, location: Location::Body, shape: &MARKER },
+    ],
+});
+
+static LIST_POLICIES_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "ascendingOrder",
+            required: false,
+            location: Location::Query("isAscendingOrder"),
+            shape: &BOOLEAN,
+        },
+        Member { name: "marker", required: false, location: Location::Query("marker"), shape: &MARKER },
+        Member { name: "pageSize", required: false, location: Location::Query("pageSize"), shape: &PAGE_SIZE },
+    ],
+});
+
+static LIST_POLICIES_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "nextMarker", required: false, location: Location::Body, shape: &MARKER },
+        Member { name: "policies", required: false, location: Location::Body, shape: &POLICIES },
+    ],
+});
+
+static LIST_POLICY_PRINCIPALS_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "ascendingOrder",
+            required: false,
+            location: Location::Query("isAscendingOrder"),
+            shape: &BOOLEAN,
+        },
+        Member { name: "marker", required: false, location: Location::Query("marker"), shape: &MARKER },
+        Member { name: "pageSize", required: false, location: Location::Query("pageSize"), shape: &PAGE_SIZE },
+        Member {
+            name: "policyName",
+            required: true,
+            location: Location::Header("x-amzn-iot-policy"),
+            shape: &POLICY_NAME,
+        },
+    ],
+});
+
+static LIST_POLICY_PRINCIPALS_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "nextMarker", required: false, location: Location::Body, shape: &MARKER },
+        Member { name: "principals", required: false, location: Location::Body, shape: &PRINCIPALS },
+    ],
+});
+
+static LIST_POLICY_VERSIONS_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[Member {
+        name: "policyName",
+        required: true,
+        location: Location::Uri("policyName"),
+        shape: &POLICY_NAME,
+    }],
+});
+
+static LIST_POLICY_VERSIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "policyVersions", required: false, location: Location::Body, shape: &POLICY_VERSIONS }],
+});
+
+static LIST_PRINCIPAL_POLICIES_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "ascendingOrder",
+            required: false,
+            location: Location::Query("isAscendingOrder"),
+            shape: &BOOLEAN,
+        },
+        Member { name: "marker", required: false, location: Location::Query("marker"), shape: &MARKER },
+        Member { name: "pageSize", required: false, location: Location::Query("pageSize"), shape: &PAGE_SIZE },
+        Member {
+            name: "principal",
+            required: true,
+            location: Location::Header("x-amzn-iot-principal"),
+            shape: &STRING,
+        },
+    ],
+});
+
+static LIST_PRINCIPAL_POLICIES_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "nextMarker", required: false, location: Location::Body, shape: &MARKER },
+        Member { name: "policies", required: false, location: Location::Body, shape: &POLICIES },
+    ],
+});
+
+static LIST_TAGS_FOR_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "nextToken", required: false, location: Location::Query("nextToken"), shape: &STRING },
+        Member { name: "resourceArn", required: true, location: Location::Query("resourceArn"), shape: &STRING },
+    ],
+});
+
+static LIST_TAGS_FOR_RESOURCE_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "nextToken", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "tags", required: false, location: Location::Body, shape: &TAG_LIST },
+    ],
+});
+
+static LIST_TARGETS_FOR_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "marker", required: false, location: Location::Query("marker"), shape: &MARKER },
+        Member { name: "pageSize", required: false, location: Location::Query("pageSize"), shape: &PAGE_SIZE },
+        Member { name: "policyName", required: true, location: Location::Uri("policyName"), shape: &POLICY_NAME },
+    ],
+});
+
+static LIST_TARGETS_FOR_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "nextMarker", required: false, location: Location::Body, shape: &MARKER },
+        Member { name: "targets", required: false, location: Location::Body, shape: &POLICY_TARGETS },
     ],
 });
 
@@ -1353,6 +1883,30 @@ static POLICY_NAME: Shape = Shape::String(Text {
     sensitive: false,
 });
 
+static POLICY_TARGETS: Shape =
+    Shape::List(List { member: &STRING, tag: "member", flattened: false, min: None, max: None });
+
+static POLICY_VERSION: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "createDate", required: false, location: Location::Body, shape: &TIMESTAMP },
+        Member { name: "isDefaultVersion", required: false, location: Location::Body, shape: &BOOLEAN },
+        Member { name: "versionId", required: false, location: Location::Body, shape: &POLICY_VERSION_ID },
+    ],
+});
+
+static POLICY_VERSION_ID: Shape = Shape::String(Text {
+    min: None,
+    max: None,
+    pattern: Some(Pattern::new("[0-9]+", "\\A(?:[0-9]+)\\z")),
+    values: &[],
+    sensitive: false,
+});
+
+static POLICY_VERSIONS: Shape =
+    Shape::List(List { member: &POLICY_VERSION, tag: "member", flattened: false, min: None, max: None });
+
+static PRINCIPALS: Shape = Shape::List(List { member: &STRING, tag: "member", flattened: false, min: None, max: None });
+
 static PUT_ASSET_PROPERTY_VALUE_ENTRY: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "assetId", required: false, location: Location::Body, shape: &STRING },
@@ -1401,11 +1955,48 @@ static REGISTER_CA_CERTIFICATE_RESPONSE: Shape = Shape::Structure(Structure {
     ],
 });
 
+static REGISTER_CERTIFICATE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "caCertificatePem", required: false, location: Location::Body, shape: &CERTIFICATE_PEM },
+        Member { name: "certificatePem", required: true, location: Location::Body, shape: &CERTIFICATE_PEM },
+        Member { name: "setAsActive", required: false, location: Location::Query("setAsActive"), shape: &BOOLEAN },
+        Member { name: "status", required: false, location: Location::Body, shape: &CERTIFICATE_STATUS },
+    ],
+});
+
+static REGISTER_CERTIFICATE_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "certificateArn", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "certificateId", required: false, location: Location::Body, shape: &CERTIFICATE_ID },
+    ],
+});
+
+static REGISTER_CERTIFICATE_WITHOUT_CA_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "certificatePem", required: true, location: Location::Body, shape: &CERTIFICATE_PEM },
+        Member { name: "status", required: false, location: Location::Body, shape: &CERTIFICATE_STATUS },
+    ],
+});
+
+static REGISTER_CERTIFICATE_WITHOUT_CA_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "certificateArn", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "certificateId", required: false, location: Location::Body, shape: &CERTIFICATE_ID },
+    ],
+});
+
 static REGISTRATION_CONFIG: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "roleArn", required: false, location: Location::Body, shape: &ROLE_ARN },
         Member { name: "templateBody", required: false, location: Location::Body, shape: &TEMPLATE_BODY },
         Member { name: "templateName", required: false, location: Location::Body, shape: &TEMPLATE_NAME },
+    ],
+});
+
+static REPLACE_TOPIC_RULE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "ruleName", required: true, location: Location::Uri("ruleName"), shape: &RULE_NAME },
+        Member { name: "topicRulePayload", required: true, location: Location::Payload, shape: &TOPIC_RULE_PAYLOAD },
     ],
 });
 
@@ -1462,6 +2053,18 @@ static SALESFORCE_ENDPOINT: Shape = Shape::String(Text {
 static SALESFORCE_TOKEN: Shape =
     Shape::String(Text { min: Some(40), max: None, pattern: None, values: &[], sensitive: false });
 
+static SET_DEFAULT_POLICY_VERSION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "policyName", required: true, location: Location::Uri("policyName"), shape: &POLICY_NAME },
+        Member {
+            name: "policyVersionId",
+            required: true,
+            location: Location::Uri("policyVersionId"),
+            shape: &POLICY_VERSION_ID,
+        },
+    ],
+});
+
 static SIG_V4_AUTHORIZATION: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "roleArn", required: true, location: Location::Body, shape: &STRING },
@@ -1509,7 +2112,19 @@ static TAG_KEY: Shape = Shape::String(Text {
     sensitive: false,
 });
 
+static TAG_KEY_LIST: Shape =
+    Shape::List(List { member: &TAG_KEY, tag: "member", flattened: false, min: None, max: None });
+
 static TAG_LIST: Shape = Shape::List(List { member: &TAG, tag: "member", flattened: false, min: None, max: None });
+
+static TAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "resourceArn", required: true, location: Location::Body, shape: &STRING },
+        Member { name: "tags", required: true, location: Location::Body, shape: &TAG_LIST },
+    ],
+});
+
+static TAG_RESOURCE_RESPONSE: Shape = Shape::Structure(Structure { members: &[] });
 
 static TAG_VALUE: Shape =
     Shape::String(Text { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false });
@@ -1600,6 +2215,15 @@ static TRANSFER_DATA: Shape = Shape::Structure(Structure {
         Member { name: "transferMessage", required: false, location: Location::Body, shape: &STRING },
     ],
 });
+
+static UNTAG_RESOURCE_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "resourceArn", required: true, location: Location::Body, shape: &STRING },
+        Member { name: "tagKeys", required: true, location: Location::Body, shape: &TAG_KEY_LIST },
+    ],
+});
+
+static UNTAG_RESOURCE_RESPONSE: Shape = Shape::Structure(Structure { members: &[] });
 
 static UPDATE_CA_CERTIFICATE_REQUEST: Shape = Shape::Structure(Structure {
     members: &[

@@ -2,7 +2,7 @@
 
 use crate::model::{
     BOOLEAN, ErrorShape, INTEGER, LONG, List, Location, Map, Member, Number, Operation, Other, Pattern, Protocol,
-    STRING, Service, Shape, Structure, Text,
+    STRING, Service, Shape, Structure, TIMESTAMP, Text,
 };
 
 pub static SERVICE: Service = Service {
@@ -35,11 +35,56 @@ static OPERATIONS: &[Operation] = &[
         status: 201,
     },
     Operation {
+        name: "DeleteFunction",
+        method: "DELETE",
+        path: "/2015-03-31/functions/{FunctionName}",
+        input: Some(&DELETE_FUNCTION_REQUEST),
+        output: Some(&DELETE_FUNCTION_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "DeleteFunctionEventInvokeConfig",
+        method: "DELETE",
+        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        input: Some(&DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 204,
+    },
+    Operation {
         name: "GetFunction",
         method: "GET",
         path: "/2015-03-31/functions/{FunctionName}",
         input: Some(&GET_FUNCTION_REQUEST),
         output: Some(&GET_FUNCTION_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "GetFunctionConfiguration",
+        method: "GET",
+        path: "/2015-03-31/functions/{FunctionName}/configuration",
+        input: Some(&GET_FUNCTION_CONFIGURATION_REQUEST),
+        output: Some(&FUNCTION_CONFIGURATION),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "GetFunctionEventInvokeConfig",
+        method: "GET",
+        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        input: Some(&GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
+        output: Some(&FUNCTION_EVENT_INVOKE_CONFIG),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "GetPolicy",
+        method: "GET",
+        path: "/2015-03-31/functions/{FunctionName}/policy",
+        input: Some(&GET_POLICY_REQUEST),
+        output: Some(&GET_POLICY_RESPONSE),
         result_wrapper: None,
         status: 200,
     },
@@ -53,11 +98,65 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
     },
     Operation {
+        name: "ListFunctionEventInvokeConfigs",
+        method: "GET",
+        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
+        input: Some(&LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST),
+        output: Some(&LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "ListFunctions",
+        method: "GET",
+        path: "/2015-03-31/functions",
+        input: Some(&LIST_FUNCTIONS_REQUEST),
+        output: Some(&LIST_FUNCTIONS_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "PutFunctionEventInvokeConfig",
+        method: "PUT",
+        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        input: Some(&PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
+        output: Some(&FUNCTION_EVENT_INVOKE_CONFIG),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "RemovePermission",
+        method: "DELETE",
+        path: "/2015-03-31/functions/{FunctionName}/policy/{StatementId}",
+        input: Some(&REMOVE_PERMISSION_REQUEST),
+        output: None,
+        result_wrapper: None,
+        status: 204,
+    },
+    Operation {
         name: "UpdateFunctionCode",
         method: "PUT",
         path: "/2015-03-31/functions/{FunctionName}/code",
         input: Some(&UPDATE_FUNCTION_CODE_REQUEST),
         output: Some(&FUNCTION_CONFIGURATION),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "UpdateFunctionConfiguration",
+        method: "PUT",
+        path: "/2015-03-31/functions/{FunctionName}/configuration",
+        input: Some(&UPDATE_FUNCTION_CONFIGURATION_REQUEST),
+        output: Some(&FUNCTION_CONFIGURATION),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
+        name: "UpdateFunctionEventInvokeConfig",
+        method: "POST",
+        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
+        input: Some(&UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST),
+        output: Some(&FUNCTION_EVENT_INVOKE_CONFIG),
         result_wrapper: None,
         status: 200,
     },
@@ -91,7 +190,6 @@ static OTHERS: &[Other] = &[
         path: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
     },
     Other { name: "DeleteEventSourceMapping", method: "DELETE", path: "/2015-03-31/event-source-mappings/{UUID}" },
-    Other { name: "DeleteFunction", method: "DELETE", path: "/2015-03-31/functions/{FunctionName}" },
     Other {
         name: "DeleteFunctionCodeSigningConfig",
         method: "DELETE",
@@ -101,11 +199,6 @@ static OTHERS: &[Other] = &[
         name: "DeleteFunctionConcurrency",
         method: "DELETE",
         path: "/2017-10-31/functions/{FunctionName}/concurrency",
-    },
-    Other {
-        name: "DeleteFunctionEventInvokeConfig",
-        method: "DELETE",
-        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
     },
     Other { name: "DeleteFunctionUrlConfig", method: "DELETE", path: "/2021-10-31/functions/{FunctionName}/url" },
     Other {
@@ -145,16 +238,6 @@ static OTHERS: &[Other] = &[
     },
     Other { name: "GetFunctionConcurrency", method: "GET", path: "/2019-09-30/functions/{FunctionName}/concurrency" },
     Other {
-        name: "GetFunctionConfiguration",
-        method: "GET",
-        path: "/2015-03-31/functions/{FunctionName}/configuration",
-    },
-    Other {
-        name: "GetFunctionEventInvokeConfig",
-        method: "GET",
-        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
-    },
-    Other {
         name: "GetFunctionRecursionConfig",
         method: "GET",
         path: "/2024-08-31/functions/{FunctionName}/recursion-config",
@@ -172,7 +255,6 @@ static OTHERS: &[Other] = &[
         method: "GET",
         path: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy",
     },
-    Other { name: "GetPolicy", method: "GET", path: "/2015-03-31/functions/{FunctionName}/policy" },
     Other {
         name: "GetProvisionedConcurrencyConfig",
         method: "GET",
@@ -198,18 +280,12 @@ static OTHERS: &[Other] = &[
         path: "/2025-12-01/functions/{FunctionName}/durable-executions",
     },
     Other { name: "ListEventSourceMappings", method: "GET", path: "/2015-03-31/event-source-mappings" },
-    Other {
-        name: "ListFunctionEventInvokeConfigs",
-        method: "GET",
-        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config/list",
-    },
     Other { name: "ListFunctionUrlConfigs", method: "GET", path: "/2021-10-31/functions/{FunctionName}/urls" },
     Other {
         name: "ListFunctionVersionsByCapacityProvider",
         method: "GET",
         path: "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions",
     },
-    Other { name: "ListFunctions", method: "GET", path: "/2015-03-31/functions" },
     Other {
         name: "ListFunctionsByCodeSigningConfig",
         method: "GET",
@@ -232,11 +308,6 @@ static OTHERS: &[Other] = &[
         path: "/2020-06-30/functions/{FunctionName}/code-signing-config",
     },
     Other { name: "PutFunctionConcurrency", method: "PUT", path: "/2017-10-31/functions/{FunctionName}/concurrency" },
-    Other {
-        name: "PutFunctionEventInvokeConfig",
-        method: "PUT",
-        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
-    },
     Other {
         name: "PutFunctionRecursionConfig",
         method: "PUT",
@@ -261,11 +332,6 @@ static OTHERS: &[Other] = &[
         name: "RemoveLayerVersionPermission",
         method: "DELETE",
         path: "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}",
-    },
-    Other {
-        name: "RemovePermission",
-        method: "DELETE",
-        path: "/2015-03-31/functions/{FunctionName}/policy/{StatementId}",
     },
     Other {
         name: "SendDurableExecutionCallbackFailure",
@@ -301,16 +367,6 @@ static OTHERS: &[Other] = &[
         path: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
     },
     Other { name: "UpdateEventSourceMapping", method: "PUT", path: "/2015-03-31/event-source-mappings/{UUID}" },
-    Other {
-        name: "UpdateFunctionConfiguration",
-        method: "PUT",
-        path: "/2015-03-31/functions/{FunctionName}/configuration",
-    },
-    Other {
-        name: "UpdateFunctionEventInvokeConfig",
-        method: "POST",
-        path: "/2019-09-25/functions/{FunctionName}/event-invoke-config",
-    },
     Other { name: "UpdateFunctionUrlConfig", method: "PUT", path: "/2021-10-31/functions/{FunctionName}/url" },
 ];
 
@@ -786,8 +842,64 @@ static DEAD_LETTER_CONFIG: Shape = Shape::Structure(Structure {
     members: &[Member { name: "TargetArn", required: false, location: Location::Body, shape: &RESOURCE_ARN }],
 });
 
+static DELETE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member {
+            name: "Qualifier",
+            required: false,
+            location: Location::Query("Qualifier"),
+            shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+        },
+    ],
+});
+
+static DELETE_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member {
+            name: "Qualifier",
+            required: false,
+            location: Location::Query("Qualifier"),
+            shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+        },
+    ],
+});
+
+static DELETE_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "StatusCode", required: false, location: Location::StatusCode, shape: &INTEGER }],
+});
+
 static DESCRIPTION: Shape =
     Shape::String(Text { min: Some(0), max: Some(256), pattern: None, values: &[], sensitive: false });
+
+static DESTINATION_ARN: Shape = Shape::String(Text {
+    min: Some(0),
+    max: Some(350),
+    pattern: Some(Pattern::new(
+        "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
+        "\\A(?:$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-[0-9]{1})?:([0-9]{12})?:(.*))\\z",
+    )),
+    values: &[],
+    sensitive: false,
+});
+
+static DESTINATION_CONFIG: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "OnFailure", required: false, location: Location::Body, shape: &ON_FAILURE },
+        Member { name: "OnSuccess", required: false, location: Location::Body, shape: &ON_SUCCESS },
+    ],
+});
 
 static DURABLE_CONFIG: Shape = Shape::Structure(Structure {
     members: &[
@@ -966,6 +1078,32 @@ static FUNCTION_CONFIGURATION: Shape = Shape::Structure(Structure {
     ],
 });
 
+static FUNCTION_EVENT_INVOKE_CONFIG: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "DestinationConfig", required: false, location: Location::Body, shape: &DESTINATION_CONFIG },
+        Member { name: "FunctionArn", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "LastModified", required: false, location: Location::Body, shape: &TIMESTAMP },
+        Member {
+            name: "MaximumEventAgeInSeconds",
+            required: false,
+            location: Location::Body,
+            shape: &MAXIMUM_EVENT_AGE_IN_SECONDS,
+        },
+        Member {
+            name: "MaximumRetryAttempts",
+            required: false,
+            location: Location::Body,
+            shape: &MAXIMUM_RETRY_ATTEMPTS,
+        },
+    ],
+});
+
+static FUNCTION_EVENT_INVOKE_CONFIG_LIST: Shape =
+    Shape::List(List { member: &FUNCTION_EVENT_INVOKE_CONFIG, tag: "member", flattened: false, min: None, max: None });
+
+static FUNCTION_LIST: Shape =
+    Shape::List(List { member: &FUNCTION_CONFIGURATION, tag: "member", flattened: false, min: None, max: None });
+
 static FUNCTION_NAME: Shape = Shape::String(Text {
     min: Some(1),
     max: Some(140),
@@ -980,8 +1118,45 @@ static FUNCTION_NAME: Shape = Shape::String(Text {
 static FUNCTION_URL_AUTH_TYPE: Shape =
     Shape::String(Text { min: None, max: None, pattern: None, values: &["NONE", "AWS_IAM"], sensitive: false });
 
+static FUNCTION_VERSION: Shape =
+    Shape::String(Text { min: None, max: None, pattern: None, values: &["ALL"], sensitive: false });
+
 static FUNCTION_VERSION_LATEST_PUBLISHED: Shape =
     Shape::String(Text { min: None, max: None, pattern: None, values: &["LATEST_PUBLISHED"], sensitive: false });
+
+static GET_FUNCTION_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member {
+            name: "Qualifier",
+            required: false,
+            location: Location::Query("Qualifier"),
+            shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+        },
+    ],
+});
+
+static GET_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member {
+            name: "Qualifier",
+            required: false,
+            location: Location::Query("Qualifier"),
+            shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+        },
+    ],
+});
 
 static GET_FUNCTION_REQUEST: Shape = Shape::Structure(Structure {
     members: &[
@@ -1007,6 +1182,30 @@ static GET_FUNCTION_RESPONSE: Shape = Shape::Structure(Structure {
         Member { name: "Configuration", required: false, location: Location::Body, shape: &FUNCTION_CONFIGURATION },
         Member { name: "Tags", required: false, location: Location::Body, shape: &TAGS },
         Member { name: "TagsError", required: false, location: Location::Body, shape: &TAGS_ERROR },
+    ],
+});
+
+static GET_POLICY_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member {
+            name: "Qualifier",
+            required: false,
+            location: Location::Query("Qualifier"),
+            shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+        },
+    ],
+});
+
+static GET_POLICY_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "Policy", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "RevisionId", required: false, location: Location::Body, shape: &STRING },
     ],
 });
 
@@ -1167,6 +1366,62 @@ static LAYER_VERSION_ARN: Shape = Shape::String(Text {
 static LAYERS_REFERENCE_LIST: Shape =
     Shape::List(List { member: &LAYER, tag: "member", flattened: false, min: None, max: None });
 
+static LIST_FUNCTION_EVENT_INVOKE_CONFIGS_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member { name: "Marker", required: false, location: Location::Query("Marker"), shape: &STRING },
+        Member {
+            name: "MaxItems",
+            required: false,
+            location: Location::Query("MaxItems"),
+            shape: &MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS,
+        },
+    ],
+});
+
+static LIST_FUNCTION_EVENT_INVOKE_CONFIGS_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionEventInvokeConfigs",
+            required: false,
+            location: Location::Body,
+            shape: &FUNCTION_EVENT_INVOKE_CONFIG_LIST,
+        },
+        Member { name: "NextMarker", required: false, location: Location::Body, shape: &STRING },
+    ],
+});
+
+static LIST_FUNCTIONS_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionVersion",
+            required: false,
+            location: Location::Query("FunctionVersion"),
+            shape: &FUNCTION_VERSION,
+        },
+        Member { name: "Marker", required: false, location: Location::Query("Marker"), shape: &STRING },
+        Member {
+            name: "MasterRegion",
+            required: false,
+            location: Location::Query("MasterRegion"),
+            shape: &MASTER_REGION,
+        },
+        Member { name: "MaxItems", required: false, location: Location::Query("MaxItems"), shape: &MAX_LIST_ITEMS },
+    ],
+});
+
+static LIST_FUNCTIONS_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "Functions", required: false, location: Location::Body, shape: &FUNCTION_LIST },
+        Member { name: "NextMarker", required: false, location: Location::Body, shape: &STRING },
+    ],
+});
+
 static LOCAL_MOUNT_PATH: Shape = Shape::String(Text {
     min: Some(0),
     max: Some(160),
@@ -1203,6 +1458,22 @@ static LOGGING_CONFIG: Shape = Shape::Structure(Structure {
     ],
 });
 
+static MASTER_REGION: Shape = Shape::String(Text {
+    min: None,
+    max: None,
+    pattern: Some(Pattern::new("ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}", "\\A(?:ALL|[a-z]{2}(-gov)?-[a-z]+-[0-9]{1})\\z")),
+    values: &[],
+    sensitive: false,
+});
+
+static MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS: Shape = Shape::Integer(Number { min: Some(1), max: Some(50) });
+
+static MAX_LIST_ITEMS: Shape = Shape::Integer(Number { min: Some(1), max: Some(10000) });
+
+static MAXIMUM_EVENT_AGE_IN_SECONDS: Shape = Shape::Integer(Number { min: Some(60), max: Some(21600) });
+
+static MAXIMUM_RETRY_ATTEMPTS: Shape = Shape::Integer(Number { min: Some(0), max: Some(2) });
+
 static MEMORY_SIZE: Shape = Shape::Integer(Number { min: Some(128), max: Some(32768) });
 
 static NAMESPACED_FUNCTION_NAME: Shape = Shape::String(Text {
@@ -1216,6 +1487,14 @@ static NAMESPACED_FUNCTION_NAME: Shape = Shape::String(Text {
     sensitive: false,
 });
 
+static NAMESPACED_STATEMENT_ID: Shape = Shape::String(Text {
+    min: Some(1),
+    max: Some(100),
+    pattern: Some(Pattern::new("([a-zA-Z0-9-_.]+)", "\\A(?:([a-zA-Z0-9-_.]+))\\z")),
+    values: &[],
+    sensitive: false,
+});
+
 static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Shape = Shape::String(Text {
     min: Some(1),
     max: Some(128),
@@ -1225,6 +1504,14 @@ static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Shape = Shape::String(Text {
     )),
     values: &[],
     sensitive: false,
+});
+
+static ON_FAILURE: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "Destination", required: false, location: Location::Body, shape: &DESTINATION_ARN }],
+});
+
+static ON_SUCCESS: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "Destination", required: false, location: Location::Body, shape: &DESTINATION_ARN }],
 });
 
 static PACKAGE_TYPE: Shape =
@@ -1246,6 +1533,60 @@ static PRINCIPAL_ORG_ID: Shape = Shape::String(Text {
     pattern: Some(Pattern::new("o-[a-z0-9]{10,32}", "\\A(?:o-[a-z0-9]{10,32})\\z")),
     values: &[],
     sensitive: false,
+});
+
+static PUT_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "DestinationConfig", required: false, location: Location::Body, shape: &DESTINATION_CONFIG },
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member {
+            name: "MaximumEventAgeInSeconds",
+            required: false,
+            location: Location::Body,
+            shape: &MAXIMUM_EVENT_AGE_IN_SECONDS,
+        },
+        Member {
+            name: "MaximumRetryAttempts",
+            required: false,
+            location: Location::Body,
+            shape: &MAXIMUM_RETRY_ATTEMPTS,
+        },
+        Member {
+            name: "Qualifier",
+            required: false,
+            location: Location::Query("Qualifier"),
+            shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+        },
+    ],
+});
+
+static REMOVE_PERMISSION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member {
+            name: "Qualifier",
+            required: false,
+            location: Location::Query("Qualifier"),
+            shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+        },
+        Member { name: "RevisionId", required: false, location: Location::Query("RevisionId"), shape: &STRING },
+        Member {
+            name: "StatementId",
+            required: true,
+            location: Location::Uri("StatementId"),
+            shape: &NAMESPACED_STATEMENT_ID,
+        },
+    ],
 });
 
 static RESOURCE_ARN: Shape = Shape::String(Text {
@@ -1403,6 +1744,72 @@ static UPDATE_FUNCTION_CODE_REQUEST: Shape = Shape::Structure(Structure {
         Member { name: "S3ObjectVersion", required: false, location: Location::Body, shape: &S3_OBJECT_VERSION },
         Member { name: "SourceKMSKeyArn", required: false, location: Location::Body, shape: &KMS_KEY_ARN },
         Member { name: "ZipFile", required: false, location: Location::Body, shape: &BLOB },
+    ],
+});
+
+static UPDATE_FUNCTION_CONFIGURATION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member {
+            name: "CapacityProviderConfig",
+            required: false,
+            location: Location::Body,
+            shape: &CAPACITY_PROVIDER_CONFIG,
+        },
+        Member { name: "DeadLetterConfig", required: false, location: Location::Body, shape: &DEAD_LETTER_CONFIG },
+        Member { name: "Description", required: false, location: Location::Body, shape: &DESCRIPTION },
+        Member { name: "DurableConfig", required: false, location: Location::Body, shape: &DURABLE_CONFIG },
+        Member { name: "Environment", required: false, location: Location::Body, shape: &ENVIRONMENT },
+        Member { name: "EphemeralStorage", required: false, location: Location::Body, shape: &EPHEMERAL_STORAGE },
+        Member {
+            name: "FileSystemConfigs",
+            required: false,
+            location: Location::Body,
+            shape: &FILE_SYSTEM_CONFIG_LIST,
+        },
+        Member { name: "FunctionName", required: true, location: Location::Uri("FunctionName"), shape: &FUNCTION_NAME },
+        Member { name: "Handler", required: false, location: Location::Body, shape: &HANDLER },
+        Member { name: "ImageConfig", required: false, location: Location::Body, shape: &IMAGE_CONFIG },
+        Member { name: "KMSKeyArn", required: false, location: Location::Body, shape: &KMS_KEY_ARN },
+        Member { name: "Layers", required: false, location: Location::Body, shape: &LAYER_LIST },
+        Member { name: "LoggingConfig", required: false, location: Location::Body, shape: &LOGGING_CONFIG },
+        Member { name: "MemorySize", required: false, location: Location::Body, shape: &MEMORY_SIZE },
+        Member { name: "RevisionId", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "Role", required: false, location: Location::Body, shape: &ROLE_ARN },
+        Member { name: "Runtime", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "SnapStart", required: false, location: Location::Body, shape: &SNAP_START },
+        Member { name: "Timeout", required: false, location: Location::Body, shape: &TIMEOUT },
+        Member { name: "TracingConfig", required: false, location: Location::Body, shape: &TRACING_CONFIG },
+        Member { name: "VpcConfig", required: false, location: Location::Body, shape: &VPC_CONFIG },
+    ],
+});
+
+static UPDATE_FUNCTION_EVENT_INVOKE_CONFIG_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "DestinationConfig", required: false, location: Location::Body, shape: &DESTINATION_CONFIG },
+        Member {
+            name: "FunctionName",
+            required: true,
+            location: Location::Uri("FunctionName"),
+            shape: &NAMESPACED_FUNCTION_NAME,
+        },
+        Member {
+            name: "MaximumEventAgeInSeconds",
+            required: false,
+            location: Location::Body,
+            shape: &MAXIMUM_EVENT_AGE_IN_SECONDS,
+        },
+        Member {
+            name: "MaximumRetryAttempts",
+            required: false,
+            location: Location::Body,
+            shape: &MAXIMUM_RETRY_ATTEMPTS,
+        },
+        Member {
+            name: "Qualifier",
+            required: false,
+            location: Location::Query("Qualifier"),
+            shape: &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER,
+        },
     ],
 });
 

@@ -247,6 +247,49 @@ pub struct CloudwatchMetricAction {
     pub role_arn: String,
 }
 
+/// `CreateCertificateFromCsr` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCertificateFromCsrRequest {
+    pub certificate_signing_request: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_as_active: Option<bool>,
+}
+
+/// `CreateCertificateFromCsr` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateCertificateFromCsrResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_pem: Option<String>,
+}
+
+/// `CreateKeysAndCertificate` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateKeysAndCertificateRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_as_active: Option<bool>,
+}
+
+/// `CreateKeysAndCertificate` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateKeysAndCertificateResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_pem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_pair: Option<KeyPair>,
+}
+
 /// `CreatePolicy` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -271,6 +314,30 @@ pub struct CreatePolicyResponse {
     pub policy_version_id: Option<String>,
 }
 
+/// `CreatePolicyVersion` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreatePolicyVersionRequest {
+    pub policy_document: String,
+    pub policy_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_as_default: Option<bool>,
+}
+
+/// `CreatePolicyVersion` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreatePolicyVersionResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_document: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_version_id: Option<String>,
+}
+
 /// `CreateTopicRule` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -280,6 +347,49 @@ pub struct CreateTopicRuleRequest {
     pub tags: Option<String>,
     pub topic_rule_payload: TopicRulePayload,
 }
+
+/// `DeleteCACertificate` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteCACertificateRequest {
+    pub certificate_id: String,
+}
+
+/// `DeleteCACertificate` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteCACertificateResponse {}
+
+/// `DeleteCertificate` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteCertificateRequest {
+    pub certificate_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force_delete: Option<bool>,
+}
+
+/// `DeletePolicy` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletePolicyRequest {
+    pub policy_name: String,
+}
+
+/// `DeletePolicyVersion` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletePolicyVersionRequest {
+    pub policy_name: String,
+    pub policy_version_id: String,
+}
+
+/// `DeleteRegistrationCode` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteRegistrationCodeRequest {}
+
+/// `DeleteRegistrationCode` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteRegistrationCodeResponse {}
 
 /// `DeleteTopicRule` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -336,6 +446,29 @@ pub struct DescribeEndpointResponse {
     pub endpoint_address: Option<String>,
 }
 
+/// `DetachPolicy` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DetachPolicyRequest {
+    pub policy_name: String,
+    pub target: String,
+}
+
+/// `DetachPrincipalPolicy` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DetachPrincipalPolicyRequest {
+    pub policy_name: String,
+    pub principal: String,
+}
+
+/// `DisableTopicRule` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DisableTopicRuleRequest {
+    pub rule_name: String,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DynamoDBAction {
@@ -374,6 +507,13 @@ pub struct ElasticsearchAction {
     pub r#type: String,
 }
 
+/// `EnableTopicRule` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnableTopicRuleRequest {
+    pub rule_name: String,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FirehoseAction {
@@ -410,6 +550,36 @@ pub struct GetPolicyResponse {
     pub policy_document: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_name: Option<String>,
+}
+
+/// `GetPolicyVersion` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetPolicyVersionRequest {
+    pub policy_name: String,
+    pub policy_version_id: String,
+}
+
+/// `GetPolicyVersion` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetPolicyVersionResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub creation_date: Option<EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified_date: Option<EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_document: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_version_id: Option<String>,
 }
 
 /// `GetRegistrationCode` takes it.
@@ -524,6 +694,15 @@ pub struct KafkaActionHeader {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct KeyPair {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KinesisAction {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -585,6 +764,29 @@ pub struct ListCACertificatesResponse {
     pub next_marker: Option<String>,
 }
 
+/// `ListCertificatesByCA` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCertificatesByCARequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ascending_order: Option<bool>,
+    pub ca_certificate_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i32>,
+}
+
+/// `ListCertificatesByCA` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListCertificatesByCAResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Vec<Certificate>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+}
+
 /// `ListCertificates` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -605,6 +807,129 @@ pub struct ListCertificatesResponse {
     pub certificates: Option<Vec<Certificate>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
+}
+
+/// `ListPolicies` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPoliciesRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ascending_order: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i32>,
+}
+
+/// `ListPolicies` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPoliciesResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Policy>>,
+}
+
+/// `ListPolicyPrincipals` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPolicyPrincipalsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ascending_order: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i32>,
+    pub policy_name: String,
+}
+
+/// `ListPolicyPrincipals` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPolicyPrincipalsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principals: Option<Vec<String>>,
+}
+
+/// `ListPolicyVersions` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPolicyVersionsRequest {
+    pub policy_name: String,
+}
+
+/// `ListPolicyVersions` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPolicyVersionsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_versions: Option<Vec<PolicyVersion>>,
+}
+
+/// `ListPrincipalPolicies` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPrincipalPoliciesRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ascending_order: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i32>,
+    pub principal: String,
+}
+
+/// `ListPrincipalPolicies` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPrincipalPoliciesResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Policy>>,
+}
+
+/// `ListTagsForResource` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListTagsForResourceRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    pub resource_arn: String,
+}
+
+/// `ListTagsForResource` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListTagsForResourceResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Tag>>,
+}
+
+/// `ListTargetsForPolicy` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListTargetsForPolicyRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<i32>,
+    pub policy_name: String,
+}
+
+/// `ListTargetsForPolicy` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListTargetsForPolicyResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub targets: Option<Vec<String>>,
 }
 
 /// `ListTopicRules` takes it.
@@ -689,6 +1014,17 @@ pub struct Policy {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct PolicyVersion {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create_date: Option<EpochSeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_default_version: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PutAssetPropertyValueEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asset_id: Option<String>,
@@ -736,6 +1072,48 @@ pub struct RegisterCACertificateResponse {
     pub certificate_id: Option<String>,
 }
 
+/// `RegisterCertificate` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterCertificateRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_certificate_pem: Option<String>,
+    pub certificate_pem: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_as_active: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+}
+
+/// `RegisterCertificate` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterCertificateResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_id: Option<String>,
+}
+
+/// `RegisterCertificateWithoutCA` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterCertificateWithoutCARequest {
+    pub certificate_pem: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+}
+
+/// `RegisterCertificateWithoutCA` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterCertificateWithoutCAResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_id: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrationConfig {
@@ -745,6 +1123,14 @@ pub struct RegistrationConfig {
     pub template_body: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template_name: Option<String>,
+}
+
+/// `ReplaceTopicRule` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplaceTopicRuleRequest {
+    pub rule_name: String,
+    pub topic_rule_payload: TopicRulePayload,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -773,6 +1159,14 @@ pub struct S3Action {
 pub struct SalesforceAction {
     pub token: String,
     pub url: String,
+}
+
+/// `SetDefaultPolicyVersion` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SetDefaultPolicyVersionRequest {
+    pub policy_name: String,
+    pub policy_version_id: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -817,6 +1211,18 @@ pub struct Tag {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
+
+/// `TagResource` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TagResourceRequest {
+    pub resource_arn: String,
+    pub tags: Vec<Tag>,
+}
+
+/// `TagResource` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TagResourceResponse {}
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -908,6 +1314,18 @@ pub struct TransferData {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer_message: Option<String>,
 }
+
+/// `UntagResource` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UntagResourceRequest {
+    pub resource_arn: String,
+    pub tag_keys: Vec<String>,
+}
+
+/// `UntagResource` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UntagResourceResponse {}
 
 /// `UpdateCACertificate` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
