@@ -1,13 +1,10 @@
 //! The models' regular expressions are Java's; the `regex` crate reads them after a few replacements.
 
-/// Patterns with a look-behind, which the `regex` crate does not have. They are not checked.
-const UNCHECKED: &[&str] = &["[0-9A-Za-z\\.\\-_]*(?<!\\.)"];
+/// Patterns with a look-behind, which the `regex` crate does not have, and what says the same without.
+const REWRITTEN: &[(&str, &str)] = &[("[0-9A-Za-z\\.\\-_]*(?<!\\.)", "([0-9A-Za-z\\.\\-_]*[0-9A-Za-z\\-_])?")];
 
-/// `None` for a pattern that is not checked.
-pub fn translated(java: &str) -> Option<String> {
-    if UNCHECKED.contains(&java) {
-        return None;
-    }
+pub fn translated(java: &str) -> String {
+    let java = REWRITTEN.iter().find(|(look_behind, _)| *look_behind == java).map_or(java, |(_, plain)| plain);
     // Java's `[\s\S]` is "anything"; its \d, \w and \s are ASCII.
     let java = java.replace("[\\s\\S]", "(?s:.)");
     let mut rust = String::from("\\A(?:");
@@ -39,7 +36,7 @@ pub fn translated(java: &str) -> Option<String> {
         }
     }
     rust.push_str(")\\z");
-    Some(rust)
+    rust
 }
 
 fn bracketed(members: &str, in_class: bool) -> String {
@@ -53,15 +50,15 @@ mod tests {
     #[test]
     fn java_becomes_rust() {
         for (java, rust) in [
-            ("[\\w+=,.@-]+", Some("\\A(?:[A-Za-z0-9_+=,.@-]+)\\z")),
-            ("\\d{12}", Some("\\A(?:[0-9]{12})\\z")),
-            ("[\\s\\S]*", Some("\\A(?:(?s:.)*)\\z")),
-            ("[^\\s]+", Some("\\A(?:[^ \\t\\n\\x0B\\f\\r]+)\\z")),
-            ("(\\u002F)", Some("\\A(?:(\\x{002F}))\\z")),
-            ("[\\p{L}_.-]*", Some("\\A(?:[\\p{L}_.-]*)\\z")),
-            ("[0-9A-Za-z\\.\\-_]*(?<!\\.)", None),
+            ("[\\w+=,.@-]+", "\\A(?:[A-Za-z0-9_+=,.@-]+)\\z"),
+            ("\\d{12}", "\\A(?:[0-9]{12})\\z"),
+            ("[\\s\\S]*", "\\A(?:(?s:.)*)\\z"),
+            ("[^\\s]+", "\\A(?:[^ \\t\\n\\x0B\\f\\r]+)\\z"),
+            ("(\\u002F)", "\\A(?:(\\x{002F}))\\z"),
+            ("[\\p{L}_.-]*", "\\A(?:[\\p{L}_.-]*)\\z"),
+            ("[0-9A-Za-z\\.\\-_]*(?<!\\.)", "\\A(?:([0-9A-Za-z\\.\\-_]*[0-9A-Za-z\\-_])?)\\z"),
         ] {
-            assert_eq!(translated(java).as_deref(), rust, "{java}");
+            assert_eq!(translated(java), rust, "{java}");
         }
     }
 }

@@ -238,12 +238,9 @@ fn structure(model: &Model, shape: &Shape, names: &BTreeMap<String, String>) -> 
 fn pattern(shape: &Shape) -> String {
     match &shape.pattern {
         None => "None".to_owned(),
-        Some(java) => match translated(java) {
-            // A pattern that anything matches is no constraint.
-            Some(_) if java == ".*" || java == "[\\s\\S]*" => "None".to_owned(),
-            Some(rust) => format!("Some(Pattern::new({java:?}, {rust:?}))"),
-            None => "None".to_owned(),
-        },
+        // A pattern that anything matches is no constraint.
+        Some(java) if java == ".*" || java == "[\\s\\S]*" => "None".to_owned(),
+        Some(java) => format!("Some(Pattern::new({java:?}, {:?}))", translated(java)),
     }
 }
 

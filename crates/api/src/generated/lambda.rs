@@ -1627,8 +1627,13 @@ static RUNTIME_VERSION_ERROR: Shape = Shape::Structure(Structure {
     ],
 });
 
-static S3_BUCKET: Shape =
-    Shape::String(Text { min: Some(3), max: Some(63), pattern: None, values: &[], sensitive: false });
+static S3_BUCKET: Shape = Shape::String(Text {
+    min: Some(3),
+    max: Some(63),
+    pattern: Some(Pattern::new("[0-9A-Za-z\\.\\-_]*(?<!\\.)", "\\A(?:([0-9A-Za-z\\.\\-_]*[0-9A-Za-z\\-_])?)\\z")),
+    values: &[],
+    sensitive: false,
+});
 
 static S3_KEY: Shape =
     Shape::String(Text { min: Some(1), max: Some(1024), pattern: None, values: &[], sensitive: false });
