@@ -23,6 +23,7 @@ pub(crate) fn apply(draft: &mut Draft<'_>, sequence: u64, writes: &[Write]) -> R
         let as_expected = match write.expect {
             Expect::Anything => true,
             Expect::Absent => draft.revision(&write.key)?.is_none(),
+            Expect::NothingBelow => !draft.has_below(&write.key)?,
             Expect::Revision(revision) | Expect::Unchanged(revision) => draft.revision(&write.key)? == Some(revision),
         };
         if !as_expected {

@@ -27,8 +27,13 @@ impl Write {
         Self { key: key.into(), value: None, expect: Expect::Unchanged(revision) }
     }
 
+    /// Leans on there being no record whose key begins with `prefix`, and writes nothing.
+    pub fn nothing_below(prefix: impl Into<Vec<u8>>) -> Self {
+        Self { key: prefix.into(), value: None, expect: Expect::NothingBelow }
+    }
+
     pub(crate) fn writes(&self) -> bool {
-        !matches!(self.expect, Expect::Unchanged(_))
+        !matches!(self.expect, Expect::Unchanged(_) | Expect::NothingBelow)
     }
 }
 
@@ -40,6 +45,8 @@ pub enum Expect {
     /// This revision too, and the record stays as it is: the write's value counts for nothing. Commits that only lean on
     /// the same record do not get into each other's way.
     Unchanged(u64),
+    /// No record's key begins with this one; the write's value counts for nothing.
+    NothingBelow,
 }
 
 /// What a commit wrote below a watched prefix.

@@ -151,6 +151,13 @@ impl Draft<'_> {
         }
     }
 
+    pub(crate) fn has_below(&self, prefix: &[u8]) -> Result<bool, StoreError> {
+        let range = (Bound::Included(prefix), Bound::Unbounded);
+        let mut range = self.records.range::<&[u8]>(range).map_err(|error| sentence(self.path, error))?;
+        let first = range.next().transpose().map_err(|error| sentence(self.path, error))?;
+        Ok(first.is_some_and(|(key, _)| key.value().starts_with(prefix)))
+    }
+
     pub(crate) fn put(&mut self, key: &[u8], revision: u64, value: &[u8]) -> Result<(), StoreError> {
         let mut stored = Vec::with_capacity(REVISION_BYTES + value.len());
         stored.extend_from_slice(&revision.to_be_bytes());

@@ -14,6 +14,7 @@ async fn commits() {
     check(conformance::a_commit_is_read_back_with_its_revision).await;
     check(conformance::expectations_hold_or_nothing_is_written).await;
     check(conformance::leaning_on_a_record_leaves_it_as_it_is).await;
+    check(conformance::a_prefix_can_be_expected_to_be_empty).await;
     check(conformance::a_key_named_twice_takes_the_later_write).await;
     check(conformance::what_is_too_large_is_refused_by_name).await;
 }

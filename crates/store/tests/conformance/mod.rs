@@ -83,6 +83,22 @@ pub async fn leaning_on_a_record_leaves_it_as_it_is(store: Store) {
     }
 }
 
+/// That there is nothing under a prefix is an expectation too, and it writes nothing.
+pub async fn a_prefix_can_be_expected_to_be_empty(store: Store) {
+    store.commit(vec![put("below/a", "x", Expect::Absent), put("belowx", "x", Expect::Absent)]).await.unwrap();
+    for (prefix, conflicts) in [("below/", true), ("below", true), ("below/a", true), ("below/b", false)] {
+        let writes = vec![put("below-other", prefix, Expect::Anything), Write::nothing_below(prefix)];
+        let outcome = store.commit(writes).await;
+        assert_eq!(outcome.is_err(), conflicts, "{prefix}");
+        assert_eq!(value(&store, "below-other").as_deref() == Some(prefix), !conflicts, "{prefix}");
+        assert_eq!(value(&store, "below/a").as_deref(), Some("x"), "it is left as it is");
+    }
+    let writes = vec![delete("below/a", Expect::Anything), Write::nothing_below("below/")];
+    assert_eq!(conflict_key(store.commit(writes).await), "below/", "it is what was there before the commit");
+    store.commit(vec![delete("below/a", Expect::Anything)]).await.unwrap();
+    store.commit(vec![Write::nothing_below("below/")]).await.unwrap();
+}
+
 /// Both expectations look at what was there before the commit; the later write stays.
 pub async fn a_key_named_twice_takes_the_later_write(store: Store) {
     let writes = vec![put("twice/a", "1", Expect::Absent), put("twice/a", "2", Expect::Absent)];
