@@ -22,13 +22,22 @@ pub async fn call(
     if let Some(shape) = operation.input {
         validation::check(service, shape, &input)?;
     }
-    // The futures of all verbs are as large as the largest: on the heap, they do not weigh on each connection.
-    Box::pin(generated::dispatch::dispatch(services, op, service.name, operation.name, input)).await.map_err(|error| {
-        match error.code {
+    let (services, op) = (services.clone(), op.clone());
+    // A task of its own: a caller who goes away in the middle does not leave a change half told, such as a right that is
+    // taken away in the store and not yet from the connections that use it.
+    let verb = tokio::spawn(async move {
+        generated::dispatch::dispatch(&services, &op, service.name, operation.name, input).await
+    });
+    match verb.await {
+        Ok(answer) => answer.map_err(|error| match error.code {
             NOT_AN_INPUT => fault(service, Fault::Malformed(error.message)),
             _ => error,
+        }),
+        Err(error) => {
+            tracing::error!(operation = operation.name, %error, "an operation ended unexpectedly");
+            Err(fault(service, Fault::Internal))
         }
-    })
+    }
 }
 
 /// Stands for the protocol's name of it, which only `call` knows.
