@@ -46,6 +46,9 @@ pub(crate) struct Standings {
 /// Compiled versions kept before the cache starts anew; it fills again from what is in use.
 const COMPILED_MAX: usize = 10_000;
 
+/// Connections that hear of a policy's change before other tasks get their turn.
+const REFRESHED_PER_TURN: usize = 64;
+
 impl Services {
     /// On CONNECT: judges again; registers an unknown leaf as PENDING_ACTIVATION (certificate and outbox row in one
     /// commit), announces a pending one again, and checks `iot:Connect`. On `Err` the connection closes without CONNACK.
@@ -129,6 +132,26 @@ impl Services {
         }
         cell.send_replace(Arc::new(self.read_standing(id)?));
         Ok(())
+    }
+
+    /// After a commit that put another version of a policy in force. Every connection is tried, whatever becomes of one.
+    pub(crate) async fn refresh_standings_under(&self, policy: &str) -> Result<(), Error> {
+        let cells = &self.inner.standings.cells;
+        let connected: Vec<CertificateId> =
+            cells.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+        let mut outcome = Ok(());
+        for chunk in connected.chunks(REFRESHED_PER_TURN) {
+            for id in chunk {
+                let refreshed = match self.is_attached(policy, *id) {
+                    Ok(true) => self.refresh_standing(*id),
+                    Ok(false) => Ok(()),
+                    Err(err) => Err(err),
+                };
+                outcome = outcome.and(refreshed);
+            }
+            tokio::task::yield_now().await;
+        }
+        outcome
     }
 
     fn read_standing(&self, id: CertificateId) -> Result<Standing, Error> {

@@ -126,6 +126,10 @@ impl Services {
         Ok(records.iter().map(|(key, _)| rest(key)).collect())
     }
 
+    pub(crate) fn has_any_below(&self, prefix: &str) -> Result<bool, Error> {
+        Ok(!self.store().scan_after(prefix.as_bytes(), None, 1).map_err(storage)?.is_empty())
+    }
+
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Committed, Error> {
         match self.store().commit(writes).await {
             Ok(_) => Ok(Committed::Done),

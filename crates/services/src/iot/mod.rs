@@ -8,6 +8,7 @@ pub(crate) mod certificate;
 mod endpoint;
 mod page;
 mod policy;
+mod policy_version;
 mod registration_code;
 pub mod shapes;
 pub(crate) mod topic_rule;

@@ -1,31 +1,43 @@
 //! IoT policies: a name, versions of a document, one of them the default.
 
-use domain::iot_policy::CompiledPolicy;
+use domain::iot_policy::{CompiledPolicy, MalformedPolicy};
 use domain::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::Expect;
+use store::{Expect, Write};
 
 use super::Iot;
-use super::shapes::{CreatePolicyRequest, CreatePolicyResponse, GetPolicyRequest, GetPolicyResponse};
-use crate::record::{Found, Stored, put};
+use super::attachment::targets_prefix;
+use super::page::{Order, Page, PageMaker};
+use super::shapes::{
+    CreatePolicyRequest, CreatePolicyResponse, DeletePolicyRequest, GetPolicyRequest, GetPolicyResponse,
+    ListPoliciesRequest, ListPoliciesResponse, Policy,
+};
+use crate::record::{Found, Stored, delete, put};
 use crate::{Error, Op, Services, random};
 
 const PREFIX: &str = "iot/policy/";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PolicyRecord {
-    versions: Vec<PolicyVersion>,
-    default_version: u32,
-    created_at: Timestamp,
-    modified_at: Timestamp,
-    generation_id: String,
+    pub versions: Vec<VersionRecord>,
+    pub default_version: u32,
+    pub created_at: Timestamp,
+    pub modified_at: Timestamp,
+    pub generation_id: String,
+    /// Ids rise and are not given again, though the version with the highest one may be gone.
+    #[serde(default)]
+    pub highest_version: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct PolicyVersion {
-    version: u32,
-    document: String,
-    created_at: Timestamp,
+pub(crate) struct VersionRecord {
+    pub version: u32,
+    pub document: String,
+    pub created_at: Timestamp,
+}
+
+pub(super) fn policy_key(name: &str) -> String {
+    format!("{PREFIX}{name}")
 }
 
 impl Stored for PolicyRecord {
@@ -47,7 +59,7 @@ impl PolicyRecord {
 
 impl Services {
     pub(crate) fn find_policy(&self, name: &str) -> Result<Option<Found<PolicyRecord>>, Error> {
-        self.find(&format!("{PREFIX}{name}"))
+        self.find(&policy_key(name))
     }
 
     pub(crate) fn iot_policy_arn(&self, name: &str) -> Arn {
@@ -63,16 +75,14 @@ impl Iot {
         if input.tags.is_some_and(|tags| !tags.is_empty()) {
             return Err(Error::new("InvalidRequestException", "Tags on policies are not served yet."));
         }
-        CompiledPolicy::parse(&name, &input.policy_document).map_err(|err| {
-            let place = format!("line {}, column {}", err.line, err.column);
-            Error::new("MalformedPolicyException", format!("Policy document is malformed: {} ({place})", err.message))
-        })?;
+        check_document(&name, &input.policy_document)?;
         let record = PolicyRecord {
-            versions: vec![PolicyVersion { version: 1, document: input.policy_document.clone(), created_at: op.now }],
+            versions: vec![VersionRecord { version: 1, document: input.policy_document.clone(), created_at: op.now }],
             default_version: 1,
             created_at: op.now,
             modified_at: op.now,
             generation_id: random::uuid(),
+            highest_version: 1,
         };
         let services = &self.services;
         services
@@ -83,7 +93,7 @@ impl Iot {
                         .with_member("resourceId", &name)
                         .with_member("resourceArn", arn.as_str()));
                 }
-                Ok((vec![put(format!("{PREFIX}{name}"), &record, Expect::Absent)], ()))
+                Ok((vec![put(policy_key(&name), &record, Expect::Absent)], ()))
             })
             .await?;
         Ok(CreatePolicyResponse {
@@ -108,6 +118,59 @@ impl Iot {
             policy_name: Some(input.policy_name),
         })
     }
+
+    /// In the order in which they were made.
+    pub async fn list_policies(&self, op: &Op, input: ListPoliciesRequest) -> Result<ListPoliciesResponse, Error> {
+        self.authorize(op, "iot:ListPolicies", "*")?;
+        let order = Order::of(input.ascending_order);
+        let mut page = PageMaker::new(input.page_size, input.marker.as_deref(), order)?;
+        let offer = |name: String, record: PolicyRecord| {
+            page.offer(format!("{:013}{name}", record.created_at.millis()), name);
+        };
+        self.services.each_record(PREFIX, offer).await?;
+        let Page { items, next } = page.finish();
+        let policies = items.into_iter().map(|name| self.policy_shape(name)).collect();
+        Ok(ListPoliciesResponse { policies: Some(policies), next_marker: next })
+    }
+
+    /// Only a policy that nobody has, and that has no version but its default.
+    pub async fn delete_policy(&self, op: &Op, input: DeletePolicyRequest) -> Result<(), Error> {
+        let (name, services) = (input.policy_name, &self.services);
+        self.authorize(op, "iot:DeletePolicy", services.iot_policy_arn(&name).as_str())?;
+        services
+            .transact(|| {
+                let found = services.find_policy(&name)?.ok_or_else(missing)?;
+                let conflict = |why: &str| {
+                    let message = format!("Cannot delete the policy because it {why} (name={name})");
+                    Err(Error::new("DeleteConflictException", message))
+                };
+                if services.has_any_below(&targets_prefix(&name))? {
+                    return conflict("is attached to one or more principals; detach it first");
+                }
+                if found.value.versions.len() > 1 {
+                    return conflict("has one or more versions beside the default; delete them first");
+                }
+                // Attaching only leans on the policy: that nobody has it must hold when it goes.
+                let writes = vec![
+                    delete(policy_key(&name), Expect::Revision(found.revision)),
+                    Write::nothing_below(targets_prefix(&name)),
+                ];
+                Ok((writes, ()))
+            })
+            .await
+    }
+
+    pub(super) fn policy_shape(&self, name: String) -> Policy {
+        Policy { policy_arn: Some(self.services.iot_policy_arn(&name).to_string()), policy_name: Some(name) }
+    }
+}
+
+pub(super) fn check_document(name: &str, document: &str) -> Result<(), Error> {
+    let malformed = |err: MalformedPolicy| {
+        let place = format!("line {}, column {}", err.line, err.column);
+        Error::new("MalformedPolicyException", format!("Policy document is malformed: {} ({place})", err.message))
+    };
+    CompiledPolicy::parse(name, document).map(drop).map_err(malformed)
 }
 
 pub(super) fn missing() -> Error {

@@ -43,6 +43,7 @@ async fn cases(world: &World) -> Vec<Case> {
     let stream = json!({ "logGroupName": logs, "logStreamName": "r" });
     let attach = json!({ "policyName": "Fleet", "target": cert });
     let attach_principal = json!({ "policyName": "Fleet", "principal": cert });
+    let version_2 = json!({ "policyName": "p", "policyVersionId": "2" });
     let dry_run = json!({ "FunctionName": "f", "InvocationType": "DryRun" });
     let new_role = json!({ "RoleName": "new", "AssumeRolePolicyDocument": trust() });
     let register = world.registration(&next).await;
@@ -57,9 +58,21 @@ async fn cases(world: &World) -> Vec<Case> {
         ("iot:UpdateCertificate", json!({ "certificateId": id, "newStatus": "INACTIVE" }), cert.clone()),
         ("iot:CreatePolicy", json!({ "policyName": "p", "policyDocument": document }), iot("policy/p")),
         ("iot:GetPolicy", json!({ "policyName": "Fleet" }), iot("policy/Fleet")),
-        ("iot:AttachPolicy", attach, cert.clone()),
-        ("iot:AttachPrincipalPolicy", attach_principal, cert.clone()),
+        ("iot:AttachPolicy", attach.clone(), cert.clone()),
+        ("iot:AttachPrincipalPolicy", attach_principal.clone(), cert.clone()),
         ("iot:ListAttachedPolicies", json!({ "target": cert }), cert.clone()),
+        ("iot:ListPrincipalPolicies", json!({ "principal": cert }), cert.clone()),
+        ("iot:ListTargetsForPolicy", json!({ "policyName": "Fleet" }), iot("policy/Fleet")),
+        ("iot:ListPolicyPrincipals", json!({ "policyName": "Fleet" }), iot("policy/Fleet")),
+        ("iot:DetachPolicy", attach, cert.clone()),
+        ("iot:DetachPrincipalPolicy", attach_principal, cert.clone()),
+        ("iot:ListPolicies", json!({}), any.clone()),
+        ("iot:CreatePolicyVersion", json!({ "policyName": "p", "policyDocument": document }), iot("policy/p")),
+        ("iot:ListPolicyVersions", json!({ "policyName": "p" }), iot("policy/p")),
+        ("iot:GetPolicyVersion", version_2.clone(), iot("policy/p")),
+        ("iot:SetDefaultPolicyVersion", version_2, iot("policy/p")),
+        ("iot:DeletePolicyVersion", json!({ "policyName": "p", "policyVersionId": "1" }), iot("policy/p")),
+        ("iot:DeletePolicy", json!({ "policyName": "p" }), iot("policy/p")),
         ("iot:CreateTopicRule", rule_input("new", "SELECT * FROM 'a'", "f"), iot("rule/new")),
         ("iot:GetTopicRule", json!({ "ruleName": "r" }), iot("rule/r")),
         ("iot:ListTopicRules", json!({}), any.clone()),

@@ -8,6 +8,7 @@ mod functions;
 mod logs;
 mod outbox;
 mod policies;
+mod policy_versions;
 mod roles;
 mod topic_rules;
 mod twins;

@@ -137,6 +137,18 @@ impl World {
             "iot:UpdateCertificate" => shown(iot.update_certificate(op, read(input)).await),
             "iot:CreatePolicy" => shown(iot.create_policy(op, read(input)).await),
             "iot:GetPolicy" => shown(iot.get_policy(op, read(input)).await),
+            "iot:ListPolicies" => shown(iot.list_policies(op, read(input)).await),
+            "iot:DeletePolicy" => shown(iot.delete_policy(op, read(input)).await),
+            "iot:CreatePolicyVersion" => shown(iot.create_policy_version(op, read(input)).await),
+            "iot:ListPolicyVersions" => shown(iot.list_policy_versions(op, read(input)).await),
+            "iot:GetPolicyVersion" => shown(iot.get_policy_version(op, read(input)).await),
+            "iot:SetDefaultPolicyVersion" => shown(iot.set_default_policy_version(op, read(input)).await),
+            "iot:DeletePolicyVersion" => shown(iot.delete_policy_version(op, read(input)).await),
+            "iot:DetachPolicy" => shown(iot.detach_policy(op, read(input)).await),
+            "iot:DetachPrincipalPolicy" => shown(iot.detach_principal_policy(op, read(input)).await),
+            "iot:ListTargetsForPolicy" => shown(iot.list_targets_for_policy(op, read(input)).await),
+            "iot:ListPrincipalPolicies" => shown(iot.list_principal_policies(op, read(input)).await),
+            "iot:ListPolicyPrincipals" => shown(iot.list_policy_principals(op, read(input)).await),
             "iot:AttachPolicy" => shown(iot.attach_policy(op, read(input)).await),
             "iot:AttachPrincipalPolicy" => shown(iot.attach_principal_policy(op, read(input)).await),
             "iot:ListAttachedPolicies" => shown(iot.list_attached_policies(op, read(input)).await),
@@ -198,16 +210,20 @@ impl World {
         ca
     }
 
-    pub async fn connect(&self, device: &Device, client_id: &str) -> Result<Admitted, Refused> {
+    pub fn facts(&self, device: &Device, client_id: &str) -> ConnectionFacts {
         let certificate = Arc::new(Certificate::from_der(device.der()).expect("a certificate"));
-        let facts = ConnectionFacts {
+        ConnectionFacts {
             client_id: client_id.to_owned(),
             certificate_id: certificate.id(),
             certificate,
             source_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             connect_attributes: Vec::new(),
             last_will_topic_arn: None,
-        };
+        }
+    }
+
+    pub async fn connect(&self, device: &Device, client_id: &str) -> Result<Admitted, Refused> {
+        let facts = self.facts(device, client_id);
         self.services.connect(&Connecting { facts, will_topic: None }).await
     }
 
