@@ -1,15 +1,16 @@
 //! Admission's shell: looks up what `domain::admission::judge` asks for, registers, announces, records.
 
-use domain::admission::{CandidateCa, CertificateStatus, Refusal, RegisteredLeaf, Verdict, judge};
+use domain::admission::{CaStatus, CandidateCa, CertificateStatus, Refusal, RegisteredLeaf, Verdict, judge};
 use domain::iot_policy::ConnectionFacts;
 use domain::x509::Certificate;
 use domain::{CertificateId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Expect, Journal, JournalBounds, Store};
+use store::{Expect, Journal, JournalBounds, Store, Write};
 
-use crate::iot::certificate::{CertificateRecord, registration};
+use crate::iot::ca_certificate::ca_key;
+use crate::iot::certificate::{CertificateRecord, certificate_key, registration};
 use crate::outbox::{RegisteredRow, registered_row_key};
-use crate::record::{Committed, put};
+use crate::record::{Committed, Found, put};
 use crate::{Error, Services, Step};
 
 /// What stays of a refused or ended connection: a log line, an API answer, a console page.
@@ -77,6 +78,9 @@ impl Admissions {
     }
 }
 
+/// How often a CONNECT is judged again because what it was judged by had changed when it was to be registered.
+const JUDGEMENTS_MAX: usize = 4;
+
 /// Records looked at to answer one question, newest first.
 const RECORDS_SCANNED_MAX: usize = 50_000;
 
@@ -100,7 +104,7 @@ impl Services {
             let text = format!("it is certificate {twin} with another signature; present it as it was issued");
             return Ok((Verdict::Refuse { refusal: Refusal::MalformedCertificate(text), ca: None }, None));
         }
-        let cas = self.inner.cas.with_subject(leaf.issuer());
+        let cas = self.cas_with_subject(leaf.issuer());
         let candidates: Vec<CandidateCa<'_>> = cas.iter().map(|ca| ca.as_candidate()).collect();
         let status = registered.as_ref().map(|leaf| leaf.status);
         Ok((judge(leaf, registered.as_ref(), &candidates, self.now()), status))
@@ -108,34 +112,43 @@ impl Services {
 
     /// On CONNECT. `Ok` carries the CA of an ACTIVE certificate.
     pub(crate) async fn admit(&self, facts: &ConnectionFacts) -> Result<Option<CertificateId>, Refused> {
-        let (verdict, status) = self.verdict(&facts.certificate).map_err(Refused::internal)?;
         let certificate = facts.certificate_id;
         let pending = |refusal, ca| Err(Refused { refusal, ca, status: Some(CertificateStatus::PendingActivation) });
-        match verdict {
-            Verdict::Admit { ca } => Ok(ca),
-            Verdict::Refuse { refusal, ca } => Err(Refused { refusal, ca, status }),
-            Verdict::StillPending { ca } => {
-                if let Some(ca) = ca {
-                    self.announce_again(facts, ca).await.map_err(Refused::internal)?;
+        for _ in 0..JUDGEMENTS_MAX {
+            let (verdict, status) = self.verdict(&facts.certificate).map_err(Refused::internal)?;
+            match verdict {
+                Verdict::Admit { ca } => return Ok(ca),
+                Verdict::Refuse { refusal, ca } => return Err(Refused { refusal, ca, status }),
+                Verdict::StillPending { ca } => {
+                    if let Some(ca) = ca {
+                        self.announce_again(facts, ca).await.map_err(Refused::internal)?;
+                    }
+                    return pending(Refusal::PendingActivation { certificate }, ca);
                 }
-                pending(Refusal::PendingActivation { certificate }, ca)
+                Verdict::RegisterPending { ca } => match self.register_pending(facts, ca).await {
+                    Ok(Committed::Done) => return pending(Refusal::RegisteredNow { certificate }, Some(ca)),
+                    // Another connection with the same certificate was first, or the CA has changed.
+                    Ok(Committed::Conflict) => tokio::task::yield_now().await,
+                    Err(err) => return Err(Refused::internal(err)),
+                },
             }
-            Verdict::RegisterPending { ca } => match self.register_pending(facts, ca).await {
-                Ok(Committed::Done) => pending(Refusal::RegisteredNow { certificate }, Some(ca)),
-                // Another connection with the same certificate was first: its event is under way.
-                Ok(Committed::Conflict) => pending(Refusal::PendingActivation { certificate }, Some(ca)),
-                Err(err) => Err(Refused::internal(err)),
-            },
         }
+        let why = "the certificate and its CA kept changing; the device will try again".to_owned();
+        Err(Refused { refusal: Refusal::Internal(why), ca: None, status: None })
     }
 
+    /// Leans on the CA: one that is deactivated or deleted meanwhile registers nobody any more.
     async fn register_pending(&self, facts: &ConnectionFacts, ca: CertificateId) -> Result<Committed, Error> {
         let now = self.now();
-        let mode = self.ca_mode(ca)?;
-        let record =
-            CertificateRecord::new(&facts.certificate, CertificateStatus::PendingActivation, Some(ca), mode, now);
+        let Some(Found { value: issuer, revision }) = self.find_ca(ca)? else { return Ok(Committed::Conflict) };
+        if issuer.status != CaStatus::Active || !issuer.auto_registration {
+            return Ok(Committed::Conflict);
+        }
+        let status = CertificateStatus::PendingActivation;
+        let record = CertificateRecord::new(&facts.certificate, status, Some(ca), issuer.mode, now);
         let row = RegisteredRow::new(ca, now, None, &facts.client_id);
         let mut writes = registration(&facts.certificate, &record).to_vec();
+        writes.push(Write::lean_on(ca_key(ca), revision));
         writes.push(put(registered_row_key(facts.certificate_id), &row, Expect::Absent));
         let committed = self.commit(writes).await?;
         if committed == Committed::Done {
@@ -150,8 +163,12 @@ impl Services {
     async fn announce_again(&self, facts: &ConnectionFacts, ca: CertificateId) -> Result<(), Error> {
         let Some(found) = self.find_certificate(facts.certificate_id)? else { return Ok(()) };
         let row = RegisteredRow::new(ca, self.now(), Some(found.value.created_at), &facts.client_id);
-        let write = put(registered_row_key(facts.certificate_id), &row, Expect::Absent);
-        if self.commit(vec![write]).await? == Committed::Done {
+        let writes = vec![
+            // A certificate that is deleted meanwhile takes its event with it.
+            Write::lean_on(certificate_key(facts.certificate_id), found.revision),
+            put(registered_row_key(facts.certificate_id), &row, Expect::Absent),
+        ];
+        if self.commit(writes).await? == Committed::Done {
             self.inner.outbox.notify_one();
         }
         Ok(())

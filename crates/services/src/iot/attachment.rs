@@ -62,6 +62,16 @@ impl Services {
     pub(crate) fn attached_policies(&self, id: CertificateId) -> Result<Vec<String>, Error> {
         self.keys_below(&by_target(id))
     }
+
+    /// The writes that take every policy from a certificate that goes.
+    pub(super) fn detach_all(&self, id: CertificateId) -> Result<Vec<Write>, Error> {
+        let policies = self.attached_policies(id)?;
+        let both_sides = |policy: &String| {
+            let keys = [format!("{}{policy}", by_target(id)), format!("iot/target/{policy}/{id}")];
+            keys.map(|key| delete(key, Expect::Anything))
+        };
+        Ok(policies.iter().flat_map(both_sides).collect())
+    }
 }
 
 impl Iot {

@@ -7,16 +7,17 @@ use domain::x509::Certificate;
 use domain::x509::registration::{RegistrationRefusal, check, check_ca};
 use domain::{Arn, CertificateId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::Expect;
+use store::{Expect, Write};
 
 use super::Iot;
 use super::page::{Order, Page, PageMaker};
 use super::shapes::{
-    CACertificate, CACertificateDescription, CertificateValidity, DescribeCACertificateRequest,
-    DescribeCACertificateResponse, ListCACertificatesRequest, ListCACertificatesResponse, RegisterCACertificateRequest,
-    RegisterCACertificateResponse, UpdateCACertificateRequest,
+    CACertificate, CACertificateDescription, CertificateValidity, DeleteCACertificateRequest,
+    DeleteCACertificateResponse, DescribeCACertificateRequest, DescribeCACertificateResponse,
+    ListCACertificatesRequest, ListCACertificatesResponse, RegisterCACertificateRequest, RegisterCACertificateResponse,
+    UpdateCACertificateRequest,
 };
-use crate::record::{Found, Stored, put};
+use crate::record::{Found, Stored, delete, put};
 use crate::{Error, Op, Services, random};
 
 pub(crate) const PREFIX: &str = "iot/ca/";
@@ -89,14 +90,24 @@ impl CaRecord {
     }
 }
 
+pub(crate) fn ca_key(id: CertificateId) -> String {
+    format!("{PREFIX}{id}")
+}
+
 impl Services {
     pub(crate) fn find_ca(&self, id: CertificateId) -> Result<Option<Found<CaRecord>>, Error> {
-        self.find(&format!("{PREFIX}{id}"))
+        self.find(&ca_key(id))
     }
 
-    /// `certificateMode` of a CA, which its device certificates take over.
-    pub(crate) fn ca_mode(&self, id: CertificateId) -> Result<String, Error> {
-        Ok(self.find_ca(id)?.map_or_else(|| "DEFAULT".to_owned(), |found| found.value.mode))
+    /// Makes room for another CA of the same subject.
+    fn leave_subject(&self, id: CertificateId, certificate: &Certificate) -> Result<Option<Write>, Error> {
+        let key = subject_key(certificate);
+        let Some(Found { value: mut of_subject, revision }) = self.find::<SubjectRecord>(&key)? else {
+            return Ok(None);
+        };
+        of_subject.cas.retain(|other| *other != id);
+        let expected = Expect::Revision(revision);
+        Ok(Some(if of_subject.cas.is_empty() { delete(key, expected) } else { put(key, &of_subject, expected) }))
     }
 
     fn ca_arn(&self, id: CertificateId) -> Arn {
@@ -152,10 +163,8 @@ impl Iot {
                     return Err(Error::new("LimitExceededException", message));
                 }
                 of_subject.cas.push(id);
-                let writes = vec![
-                    put(format!("{PREFIX}{id}"), &record, Expect::Absent),
-                    put(subject_key.as_str(), &of_subject, expected),
-                ];
+                let writes =
+                    vec![put(ca_key(id), &record, Expect::Absent), put(subject_key.as_str(), &of_subject, expected)];
                 Ok((writes, ()))
             })
             .await?;
@@ -291,10 +300,35 @@ impl Iot {
                 record.auto_registration = auto_registration.unwrap_or(record.auto_registration);
                 record.modified_at = op.now;
                 record.customer_version = record.customer_version.saturating_add(1);
-                Ok((vec![put(format!("{PREFIX}{id}"), &record, Expect::Revision(revision))], ()))
+                Ok((vec![put(ca_key(id), &record, Expect::Revision(revision))], ()))
             })
             .await?;
         services.refresh_ca(id)
+    }
+
+    /// Device certificates that the CA signed stay registered, and work on.
+    pub async fn delete_ca_certificate(
+        &self,
+        op: &Op,
+        input: DeleteCACertificateRequest,
+    ) -> Result<DeleteCACertificateResponse, Error> {
+        let id = self.authorize_on_ca(op, "iot:DeleteCACertificate", &input.certificate_id)?;
+        let services = &self.services;
+        services
+            .transact(|| {
+                let Found { value: record, revision } = services.find_ca(id)?.ok_or_else(missing)?;
+                if record.status == CaStatus::Active {
+                    let message = "CA certificate must be deactivated (not ACTIVE) before deletion.";
+                    return Err(Error::new("CertificateStateException", message));
+                }
+                let mut writes = vec![delete(ca_key(id), Expect::Revision(revision))];
+                writes.extend(services.leave_subject(id, &record.certificate()?)?);
+                Ok((writes, ()))
+            })
+            .await?;
+        services.refresh_ca(id)?;
+        tracing::info!(ca_certificate_id = %id, "CA certificate deleted");
+        Ok(DeleteCACertificateResponse {})
     }
 
     /// What is not an id names nothing, which only those hear who may ask.

@@ -52,6 +52,17 @@ impl CaIndex {
         self.by_subject.load().get(subject.der()).cloned().unwrap_or_default()
     }
 
+    fn remove(&self, id: CertificateId) {
+        self.by_subject.rcu(|index| {
+            let mut index = BySubject::clone(index);
+            index.retain(|_, same_subject| {
+                same_subject.retain(|ca| ca.id != id);
+                !same_subject.is_empty()
+            });
+            index
+        });
+    }
+
     fn put(&self, ca: IndexedCa) {
         let ca = Arc::new(ca);
         self.by_subject.rcu(|index| {
@@ -65,6 +76,10 @@ impl CaIndex {
 }
 
 impl Services {
+    pub(crate) fn cas_with_subject(&self, subject: &DistinguishedName) -> Vec<Arc<IndexedCa>> {
+        self.inner.cas.with_subject(subject)
+    }
+
     /// At start.
     pub(crate) fn reload_cas(&self) -> Result<(), Error> {
         let mut index = BySubject::new();
@@ -80,8 +95,9 @@ impl Services {
     /// After a commit that touched the CA: the next handshake sees it before the caller has its answer.
     pub(crate) fn refresh_ca(&self, id: CertificateId) -> Result<(), Error> {
         let _turn = self.inner.cas.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = self.find_ca(id)? {
-            self.inner.cas.put(IndexedCa::of(id, &found.value)?);
+        match self.find_ca(id)? {
+            Some(found) => self.inner.cas.put(IndexedCa::of(id, &found.value)?),
+            None => self.inner.cas.remove(id),
         }
         Ok(())
     }

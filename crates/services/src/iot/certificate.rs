@@ -11,9 +11,10 @@ use super::Iot;
 use super::page::{Order, Page, PageMaker};
 use super::shapes::{
     Certificate, CertificateDescription, CertificateValidity, DescribeCertificateRequest, DescribeCertificateResponse,
-    ListCertificatesRequest, ListCertificatesResponse, UpdateCertificateRequest,
+    ListCertificatesByCARequest, ListCertificatesByCAResponse, ListCertificatesRequest, ListCertificatesResponse,
+    UpdateCertificateRequest,
 };
-use crate::record::{Found, Stored, put};
+use crate::record::{Found, Stored, delete, put};
 use crate::{Error, Op, Services, random};
 
 const PREFIX: &str = "iot/cert/";
@@ -24,7 +25,7 @@ pub(crate) struct CertificateRecord {
     #[serde(with = "status")]
     pub status: CertificateStatus,
     pub ca: Option<CertificateId>,
-    mode: String,
+    pub mode: String,
     pub created_at: Timestamp,
     modified_at: Timestamp,
     customer_version: i32,
@@ -71,7 +72,7 @@ impl CertificateRecord {
         }
     }
 
-    fn certificate(&self) -> Result<x509::Certificate, Error> {
+    pub(super) fn certificate(&self) -> Result<x509::Certificate, Error> {
         let der = STANDARD.decode(&self.der).map_err(|err| Error::internal(format!("a stored certificate: {err}")))?;
         x509::Certificate::from_der(&der).map_err(|err| Error::internal(format!("a stored certificate: {err}")))
     }
@@ -106,6 +107,13 @@ pub(crate) fn registration(certificate: &x509::Certificate, record: &Certificate
 }
 
 impl Services {
+    /// The write that takes the signed statement away with its certificate.
+    pub(super) fn unsign(&self, id: CertificateId, certificate: &x509::Certificate) -> Result<Option<Write>, Error> {
+        let key = signed_key(certificate);
+        let found = self.find::<SignedRecord>(&key)?.filter(|found| found.value.certificate == id);
+        Ok(found.map(|found| delete(key, Expect::Revision(found.revision))))
+    }
+
     /// The registered certificate that says the same as this unregistered one under another signature.
     pub(crate) fn find_twin(&self, certificate: &x509::Certificate) -> Result<Option<CertificateId>, Error> {
         let found = self.find::<SignedRecord>(&signed_key(certificate))?;
@@ -160,10 +168,34 @@ impl Iot {
         input: ListCertificatesRequest,
     ) -> Result<ListCertificatesResponse, Error> {
         self.authorize(op, "iot:ListCertificates", "*")?;
-        let order = Order::of(input.ascending_order);
-        let mut page = PageMaker::new(input.page_size, input.marker.as_deref(), order)?;
+        let page = PageMaker::new(input.page_size, input.marker.as_deref(), Order::of(input.ascending_order))?;
+        let (certificates, next) = self.page_of_certificates(page, |_| true).await?;
+        Ok(ListCertificatesResponse { certificates: Some(certificates), next_marker: next })
+    }
+
+    /// A CA that is not there has no certificates: the operation's model has no ResourceNotFoundException, and what a
+    /// deleted CA signed stays listed.
+    pub async fn list_certificates_by_ca(
+        &self,
+        op: &Op,
+        input: ListCertificatesByCARequest,
+    ) -> Result<ListCertificatesByCAResponse, Error> {
+        self.authorize(op, "iot:ListCertificatesByCA", "*")?;
+        let page = PageMaker::new(input.page_size, input.marker.as_deref(), Order::of(input.ascending_order))?;
+        let ca = input.ca_certificate_id.parse::<CertificateId>().ok();
+        let (certificates, next) = self.page_of_certificates(page, |record| ca.is_some() && record.ca == ca).await?;
+        Ok(ListCertificatesByCAResponse { certificates: Some(certificates), next_marker: next })
+    }
+
+    async fn page_of_certificates(
+        &self,
+        mut page: PageMaker<(String, CertificateRecord)>,
+        fits: impl Fn(&CertificateRecord) -> bool,
+    ) -> Result<(Vec<Certificate>, Option<String>), Error> {
         let offer = |id: String, record: CertificateRecord| {
-            page.offer(format!("{:013}{id}", record.created_at.millis()), (id, record));
+            if fits(&record) {
+                page.offer(format!("{:013}{id}", record.created_at.millis()), (id, record));
+            }
         };
         self.services.each_record(PREFIX, offer).await?;
         let Page { items, next } = page.finish();
@@ -178,7 +210,7 @@ impl Iot {
                 creation_date: Some(record.created_at.into()),
             })
             .collect();
-        Ok(ListCertificatesResponse { certificates: Some(certificates), next_marker: next })
+        Ok((certificates, next))
     }
 
     /// Live connections feel the change before the caller has its answer.
@@ -207,7 +239,7 @@ impl Iot {
     }
 
     /// What is not an id names nothing, which only those hear who may ask.
-    fn authorize_on_certificate(&self, op: &Op, action: &str, id: &str) -> Result<CertificateId, Error> {
+    pub(super) fn authorize_on_certificate(&self, op: &Op, action: &str, id: &str) -> Result<CertificateId, Error> {
         let parsed = id.parse::<CertificateId>();
         let named = parsed.as_ref().map_or_else(|_| id.to_owned(), ToString::to_string);
         let config = self.services.config();
@@ -245,15 +277,15 @@ fn transition(from: CertificateStatus, to: CertificateStatus) -> Transition {
     }
 }
 
-fn missing() -> Error {
+pub(super) fn missing() -> Error {
     Error::new("ResourceNotFoundException", "Requested certificate does not exist.")
 }
 
-fn invalid(message: String) -> Error {
+pub(super) fn invalid(message: String) -> Error {
     Error::new("InvalidRequestException", message)
 }
 
-fn state(message: &str) -> Error {
+pub(super) fn state(message: &str) -> Error {
     Error::new("CertificateStateException", message)
 }
 

@@ -2,9 +2,11 @@
 //! One file per noun; the verbs are methods of [`Iot`], named as the operations are.
 
 mod attachment;
-mod ca_certificate;
+pub(crate) mod ca_certificate;
 pub(crate) mod ca_index;
 pub(crate) mod certificate;
+mod certificate_deletion;
+mod certificate_registration;
 mod endpoint;
 mod page;
 mod policy;

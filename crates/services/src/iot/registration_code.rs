@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 use store::Expect;
 
 use super::Iot;
-use super::shapes::{GetRegistrationCodeRequest, GetRegistrationCodeResponse};
-use crate::record::{Committed, Stored, put};
+use super::shapes::{
+    DeleteRegistrationCodeRequest, DeleteRegistrationCodeResponse, GetRegistrationCodeRequest,
+    GetRegistrationCodeResponse,
+};
+use crate::record::{Committed, Stored, delete, put};
 use crate::{Error, Op, random};
 
 const KEY: &str = "iot/registration-code";
@@ -38,8 +41,28 @@ impl Iot {
         }
     }
 
+    /// From here on no verification certificate that was signed over the old code registers a CA.
+    pub async fn delete_registration_code(
+        &self,
+        op: &Op,
+        _input: DeleteRegistrationCodeRequest,
+    ) -> Result<DeleteRegistrationCodeResponse, Error> {
+        self.authorize(op, "iot:DeleteRegistrationCode", "*")?;
+        self.services
+            .transact(|| {
+                let found = self.services.find::<RegistrationCodeRecord>(KEY)?.ok_or_else(missing)?;
+                let writes = vec![delete(KEY, Expect::Revision(found.revision))];
+                Ok((writes, DeleteRegistrationCodeResponse {}))
+            })
+            .await
+    }
+
     /// The code as it stands; `None` where nobody has asked for one.
     pub(crate) fn registration_code(&self) -> Result<Option<String>, Error> {
         Ok(self.services.find::<RegistrationCodeRecord>(KEY)?.map(|found| found.value.code))
     }
+}
+
+fn missing() -> Error {
+    Error::new("ResourceNotFoundException", "There is no registration code; GetRegistrationCode makes one.")
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use services::Caller;
 
 use crate::world::{
-    ACCOUNT, World, ca, certificate_arn, device, function_arn, function_input, id_of, role_arn, rule_input, trust, zip,
+    ACCOUNT, World, ca, certificate_arn, device, function_arn, function_input, id_of, pem_of, role_arn, rule_input,
+    trust, zip,
 };
 
 /// A verb, what it is called with, and the resource on which the right must be.
@@ -17,10 +18,16 @@ struct Case {
 /// A world with one of each noun, and a call of every served verb on them.
 async fn cases(world: &World) -> Vec<Case> {
     let (factory, next) = (world.registered_ca("Factory").await, ca("Next"));
-    let device = device(&factory, "device-1");
+    let device = self::device(&factory, "device-1");
     world.connect(&device, "d").await.expect_err("registered, not admitted");
     let (ca_id, id) = (factory.id().to_string(), id_of(&device));
     world.activate(&id, "Fleet").await;
+    let idle_ca = ca("Idle");
+    let input = json!({ "caCertificate": idle_ca.certificate_pem(), "certificateMode": "SNI_ONLY" });
+    world.done("iot:RegisterCACertificate", input).await;
+    let [idle, more, most] = ["idle", "more", "most"].map(|name| self::device(&factory, name));
+    world.done("iot:RegisterCertificate", json!({ "certificatePem": pem_of(&idle) })).await;
+    let (idle_ca, idle) = (idle_ca.id().to_string(), id_of(&idle));
     world.function("f").await;
     world.done("iot:CreateTopicRule", rule_input("r", "SELECT * FROM 'a'", "missing")).await;
     let message = broker::Message {
@@ -53,6 +60,12 @@ async fn cases(world: &World) -> Vec<Case> {
         ("iot:DescribeCACertificate", json!({ "certificateId": ca_id }), iot(&format!("cacert/{ca_id}"))),
         ("iot:ListCACertificates", json!({}), any.clone()),
         ("iot:UpdateCACertificate", json!({ "certificateId": ca_id }), iot(&format!("cacert/{ca_id}"))),
+        ("iot:DeleteRegistrationCode", json!({}), any.clone()),
+        ("iot:DeleteCACertificate", json!({ "certificateId": idle_ca }), iot(&format!("cacert/{idle_ca}"))),
+        ("iot:RegisterCertificate", json!({ "certificatePem": pem_of(&more) }), any.clone()),
+        ("iot:RegisterCertificateWithoutCA", json!({ "certificatePem": pem_of(&most) }), any.clone()),
+        ("iot:ListCertificatesByCA", json!({ "caCertificateId": ca_id }), any.clone()),
+        ("iot:DeleteCertificate", json!({ "certificateId": idle }), certificate_arn(&idle)),
         ("iot:DescribeCertificate", json!({ "certificateId": id.to_uppercase() }), cert.clone()),
         ("iot:ListCertificates", json!({}), any.clone()),
         ("iot:UpdateCertificate", json!({ "certificateId": id, "newStatus": "INACTIVE" }), cert.clone()),

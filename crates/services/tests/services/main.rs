@@ -3,6 +3,8 @@
 mod admission;
 mod authorization;
 mod ca_certificates;
+mod certificate_deletion;
+mod certificate_registration;
 mod certificates;
 mod functions;
 mod logs;

@@ -132,6 +132,12 @@ impl World {
             "iot:DescribeCACertificate" => shown(iot.describe_ca_certificate(op, read(input)).await),
             "iot:ListCACertificates" => shown(iot.list_ca_certificates(op, read(input)).await),
             "iot:UpdateCACertificate" => shown(iot.update_ca_certificate(op, read(input)).await),
+            "iot:DeleteRegistrationCode" => shown(iot.delete_registration_code(op, read(input)).await),
+            "iot:DeleteCACertificate" => shown(iot.delete_ca_certificate(op, read(input)).await),
+            "iot:RegisterCertificate" => shown(iot.register_certificate(op, read(input)).await),
+            "iot:RegisterCertificateWithoutCA" => shown(iot.register_certificate_without_ca(op, read(input)).await),
+            "iot:ListCertificatesByCA" => shown(iot.list_certificates_by_ca(op, read(input)).await),
+            "iot:DeleteCertificate" => shown(iot.delete_certificate(op, read(input)).await),
             "iot:DescribeCertificate" => shown(iot.describe_certificate(op, read(input)).await),
             "iot:ListCertificates" => shown(iot.list_certificates(op, read(input)).await),
             "iot:UpdateCertificate" => shown(iot.update_certificate(op, read(input)).await),
@@ -265,6 +271,10 @@ pub fn device(ca: &Ca, name: &str) -> Device {
 
 pub fn id_of(device: &Device) -> String {
     device.id().to_string()
+}
+
+pub fn pem_of(device: &Device) -> String {
+    device.certificate_pem().expect("PEM")
 }
 
 pub fn certificate_arn(id: &str) -> String {
