@@ -96,6 +96,25 @@ impl Services {
         Ok(all)
     }
 
+    /// As `find_all`, at most `size` of them and only those after `after`; with it where the next page begins.
+    pub(crate) fn find_page<T: Stored>(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        size: usize,
+    ) -> Result<(Vec<(String, Found<T>)>, Option<String>), Error> {
+        let after = after.map(|after| format!("{prefix}{after}"));
+        let after = after.as_deref().map(str::as_bytes);
+        let found = self.store().scan_after(prefix.as_bytes(), after, size.saturating_add(1)).map_err(storage)?;
+        let mut page = Vec::new();
+        for (key, record) in found.iter().take(size) {
+            let rest = key.get(prefix.len()..).unwrap_or_default();
+            page.push((String::from_utf8_lossy(rest).into_owned(), decode(key, record)?));
+        }
+        let next = page.last().filter(|_| found.len() > size).map(|(rest, _)| rest.clone());
+        Ok((page, next))
+    }
+
     /// Every record below `prefix`, a few at a time: a registry of a million certificates is neither copied into memory
     /// nor read without letting others run.
     pub(crate) async fn each_record<T: Stored>(

@@ -6,29 +6,27 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use domain::{Arn, Timestamp};
-use functions::{FunctionSpec, Package, RoleSession};
+use functions::{FunctionSpec, RoleSession};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{BlobId, Expect};
-use time::macros::format_description;
 
 use super::Lambda;
+use super::code::CodeRecord;
 use super::function_name::{LATEST, not_found, parse};
 use super::settings::{ROLE_NOT_ASSUMABLE, SERVICE, Settings};
 use super::shapes::{
-    CreateFunctionRequest, EnvironmentResponse, EphemeralStorage, FunctionCodeLocation, FunctionConfiguration,
-    GetFunctionRequest, GetFunctionResponse, LoggingConfig, SnapStartResponse, TracingConfigResponse,
-    UpdateFunctionCodeRequest,
+    CreateFunctionRequest, FunctionCodeLocation, FunctionConfiguration, GetFunctionRequest, GetFunctionResponse,
+    ListFunctionsRequest, ListFunctionsResponse,
 };
 use crate::record::{Found, Stored, put};
 use crate::{Error, Op, Services, random};
 
 pub(super) const PREFIX: &str = "lambda/function/";
 
-/// A zip sent in the request. (Lambda quotas: 50 MB zipped, direct upload)
-const ZIP_BYTES_MAX: usize = 50 << 20;
+/// Functions in one answer, whatever MaxItems says. (ListFunctions)
+const PAGE_MAX: usize = 50;
 
 /// The name alone; the model's longer bound is for ARNs. (CreateFunction)
 const NAME_CHARS_MAX: usize = 64;
@@ -36,21 +34,15 @@ const NAME_CHARS_MAX: usize = 64;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FunctionRecord {
     pub settings: Settings,
-    code: CodeRecord,
-    revision_id: String,
-    modified_at: Timestamp,
+    pub(super) code: CodeRecord,
+    pub(super) revision_id: String,
+    /// Changes with what runs, and not with who may call it: environments of another one are replaced.
+    #[serde(default)]
+    runs_as: String,
+    pub(super) modified_at: Timestamp,
     tags: BTreeMap<String, String>,
     /// Statements of the resource policy, as AddPermission made them.
     pub statements: Vec<Value>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct CodeRecord {
-    /// The blob, hex.
-    blob: String,
-    /// The same hash as AWS shows it, base64.
-    sha256: String,
-    bytes: u64,
 }
 
 impl Stored for FunctionRecord {
@@ -58,14 +50,27 @@ impl Stored for FunctionRecord {
 }
 
 impl FunctionRecord {
-    /// After any change that a caller may want to see.
+    /// After a change of code or configuration.
     pub(super) fn touch(&mut self, now: Timestamp) {
         self.revision_id = random::uuid();
+        self.runs_as.clone_from(&self.revision_id);
         self.modified_at = now;
     }
 
-    pub(super) fn revision_id(&self) -> &str {
-        &self.revision_id
+    /// After a change of the resource policy: AWS counts it into the function's revision, which is the policy's too.
+    pub(super) fn touch_policy(&mut self) {
+        self.revision_id = random::uuid();
+    }
+
+    /// A caller may say which revision it has seen. `look` is where it finds the one that is there.
+    pub(super) fn must_be_at(&self, expected: Option<&str>, look: &str) -> Result<(), Error> {
+        if expected.is_none_or(|expected| expected == self.revision_id) {
+            return Ok(());
+        }
+        let message = format!(
+            "The Revision Id provided does not match the latest Revision Id. Call the {look} API to retrieve the latest Revision Id"
+        );
+        Err(Error::new("PreconditionFailedException", message).with_member("Type", "User"))
     }
 }
 
@@ -104,14 +109,16 @@ impl Lambda {
         let tags = input.tags.clone().unwrap_or_default();
         let settings = Settings::of(services, name.clone(), input)?;
         let code = self.store_code(zip, other_source).await?;
-        let record = FunctionRecord {
+        let mut record = FunctionRecord {
             settings,
             code,
-            revision_id: random::uuid(),
+            revision_id: String::new(),
+            runs_as: String::new(),
             modified_at: op.now,
             tags,
             statements: Vec::new(),
         };
+        record.touch(op.now);
         services
             .transact(|| {
                 if services.find_function(&name)?.is_some() {
@@ -143,100 +150,28 @@ impl Lambda {
         })
     }
 
-    pub async fn update_function_code(
-        &self,
-        op: &Op,
-        input: UpdateFunctionCodeRequest,
-    ) -> Result<FunctionConfiguration, Error> {
-        let services = &self.services;
-        let name = parse(services, &input.function_name, None)?;
-        let arn = services.function_arn(&name);
-        self.authorize(op, "lambda:UpdateFunctionCode", arn.as_str())?;
-        if input.publish == Some(true) {
-            return Err(invalid("Publish: versions are not served yet; $LATEST is what runs."));
+    pub async fn list_functions(&self, op: &Op, input: ListFunctionsRequest) -> Result<ListFunctionsResponse, Error> {
+        self.authorize(op, "lambda:ListFunctions", "*")?;
+        let size = input.max_items.map_or(PAGE_MAX, |size| usize::try_from(size).unwrap_or(1).clamp(1, PAGE_MAX));
+        let after = input.marker.as_deref().map(read_marker).transpose()?;
+        // Functions of Lambda@Edge, which is not served: there are none.
+        if input.master_region.is_some() {
+            return Ok(ListFunctionsResponse { functions: Some(Vec::new()), next_marker: None });
         }
-        let other_source = input.s3_bucket.is_some() || input.image_uri.is_some();
-        // Looked for before the code is stored: a wrong name leaves nothing behind.
-        services.find_function(&name)?.ok_or_else(|| not_found(arn.as_str()))?;
-        let code = self.store_code(input.zip_file.map(|zip| zip.0), other_source).await?;
-        let record = services
-            .transact(|| {
-                let found = services.find_function(&name)?.ok_or_else(|| not_found(arn.as_str()))?;
-                let mut record = found.value;
-                if input.revision_id.as_deref().is_some_and(|expected| expected != record.revision_id) {
-                    let message = "The RevisionId provided does not match the latest RevisionId. Call the GetFunction or the GetAlias API to retrieve the latest RevisionId";
-                    return Err(Error::new("PreconditionFailedException", message).with_member("Type", "User"));
-                }
-                if input.dry_run == Some(true) {
-                    return Ok((Vec::new(), record));
-                }
-                record.code = code.clone();
-                if let Some(architectures) = &input.architectures {
-                    record.settings.architectures.clone_from(architectures);
-                }
-                record.touch(op.now);
-                Ok((vec![put(format!("{PREFIX}{name}"), &record, Expect::Revision(found.revision))], record))
-            })
-            .await?;
-        Ok(self.configuration(&record))
+        let (page, next) = self.services.find_page::<FunctionRecord>(PREFIX, after.as_deref(), size)?;
+        let with_version = input.function_version.is_some();
+        let functions = page.iter().map(|(_, found)| self.listed(&found.value, with_version)).collect();
+        Ok(ListFunctionsResponse { functions: Some(functions), next_marker: next.map(|name| STANDARD.encode(name)) })
     }
 
-    async fn store_code(&self, zip: Option<Bytes>, other_source: bool) -> Result<CodeRecord, Error> {
-        if other_source {
-            return Err(invalid("Code from S3 or an image is not served; send the package itself (ZipFile)."));
+    /// Without the states, which a list does not have. (ListFunctions)
+    fn listed(&self, record: &FunctionRecord, with_version: bool) -> FunctionConfiguration {
+        let mut listed = self.configuration(record);
+        (listed.state, listed.last_update_status) = (None, None);
+        if with_version {
+            listed.function_arn = listed.function_arn.map(|arn| format!("{arn}:{LATEST}"));
         }
-        let zip = zip.ok_or_else(|| invalid("Please provide a source for function code."))?;
-        if zip.len() > ZIP_BYTES_MAX {
-            let message = format!("The package has {} bytes; {ZIP_BYTES_MAX} are allowed.", zip.len());
-            return Err(Error::new("RequestEntityTooLargeException", message).with_member("Type", "User"));
-        }
-        Package::read(&zip).map_err(|err| {
-            let what = "Could not unzip uploaded file. Please check your file, then try to upload again.";
-            invalid(&format!("{what} ({})", err.0))
-        })?;
-        let bytes = zip.len() as u64;
-        let blob = self.services.store().blobs().put(zip).await;
-        let BlobId(hash) = blob.map_err(|err| Error::internal(format!("the package could not be stored: {err:?}")))?;
-        Ok(CodeRecord { blob: hex::encode(hash), sha256: STANDARD.encode(hash), bytes })
-    }
-
-    fn configuration(&self, record: &FunctionRecord) -> FunctionConfiguration {
-        let settings = record.settings.clone();
-        let name = settings.name;
-        let environment = settings.environment;
-        FunctionConfiguration {
-            function_arn: Some(self.services.function_arn(&name).to_string()),
-            runtime: Some(settings.runtime),
-            role: Some(settings.role),
-            handler: Some(settings.handler),
-            code_size: i64::try_from(record.code.bytes).ok(),
-            description: Some(settings.description),
-            timeout: Some(settings.timeout_s),
-            memory_size: Some(settings.memory_mb),
-            last_modified: Some(last_modified(record.modified_at)),
-            code_sha256: Some(record.code.sha256.clone()),
-            version: Some(LATEST.to_owned()),
-            environment: (!environment.is_empty())
-                .then_some(EnvironmentResponse { variables: Some(environment), error: None }),
-            tracing_config: Some(TracingConfigResponse { mode: Some(settings.tracing_mode) }),
-            revision_id: Some(record.revision_id.clone()),
-            state: Some("Active".to_owned()),
-            last_update_status: Some("Successful".to_owned()),
-            package_type: Some("Zip".to_owned()),
-            architectures: Some(settings.architectures),
-            ephemeral_storage: Some(EphemeralStorage { size: settings.ephemeral_storage_mb }),
-            snap_start: Some(SnapStartResponse {
-                apply_on: Some("None".to_owned()),
-                optimization_status: Some("Off".to_owned()),
-            }),
-            logging_config: Some(LoggingConfig {
-                log_format: Some("Text".to_owned()),
-                log_group: Some(format!("/aws/lambda/{name}")),
-                ..Default::default()
-            }),
-            function_name: Some(name),
-            ..Default::default()
-        }
+        listed
     }
 
     /// Lambda takes the execution role for each environment: one that is gone, or that trusts Lambda no more, runs nothing.
@@ -268,7 +203,7 @@ impl Lambda {
             environment: settings.environment,
             code_sha256: record.code.sha256,
             blob: BlobId(blob),
-            revision_id: record.revision_id,
+            revision_id: record.runs_as,
             // The session's name is the function's: assumed-role/<role>/<function>.
             session: RoleSession { role_arn: settings.role, session_name: name.clone() },
             region: config.region.to_string(),
@@ -278,22 +213,12 @@ impl Lambda {
     }
 }
 
-/// `2026-07-01T00:12:16.082+0000`.
-fn last_modified(at: Timestamp) -> String {
-    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]+0000");
-    at.to_utc().and_then(|moment| moment.format(&form).ok()).unwrap_or_default()
+/// Markers are the name of the last function answered.
+pub(super) fn read_marker(marker: &str) -> Result<String, Error> {
+    let name = STANDARD.decode(marker).ok().and_then(|name| String::from_utf8(name).ok());
+    name.ok_or_else(|| invalid("Invalid Marker: it is not one that a list answered."))
 }
 
 pub(super) fn invalid(message: &str) -> Error {
     Error::new("InvalidParameterValueException", message).with_member("Type", "User")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn last_modified_has_lambdas_form() {
-        assert_eq!(last_modified(Timestamp::from_millis(1_782_864_736_082)), "2026-07-01T00:12:16.082+0000");
-    }
 }

@@ -1,6 +1,8 @@
 //! AWS Lambda: functions, their code, settings and resource policies.
 //! One file per noun; the verbs are methods of [`Lambda`], named as the operations are.
 
+mod code;
+mod configuration;
 pub(crate) mod function;
 mod function_name;
 mod invoke;

@@ -7,7 +7,9 @@ use store::Expect;
 use super::Lambda;
 use super::function::{PREFIX, invalid};
 use super::function_name::{LATEST, not_found, parse};
-use super::shapes::{AddPermissionRequest, AddPermissionResponse};
+use super::shapes::{
+    AddPermissionRequest, AddPermissionResponse, GetPolicyRequest, GetPolicyResponse, RemovePermissionRequest,
+};
 use crate::record::put;
 use crate::{Error, Op, Services};
 
@@ -20,8 +22,7 @@ impl Lambda {
         let name = parse(services, &input.function_name, input.qualifier.as_deref())?;
         let arn = services.function_arn(&name);
         self.authorize(op, "lambda:AddPermission", arn.as_str())?;
-        let in_name = input.function_name.rsplit_once(':').map(|(_, qualifier)| qualifier);
-        if input.qualifier.as_deref().or(in_name) == Some(LATEST) {
+        if input.qualifier.as_deref().or(qualifier_in(&input.function_name)) == Some(LATEST) {
             return Err(invalid("We currently do not support adding policies for $LATEST."));
         }
         refuse_unserved(&input)?;
@@ -30,10 +31,7 @@ impl Lambda {
             .transact(|| {
                 let found = services.find_function(&name)?.ok_or_else(|| not_found(arn.as_str()))?;
                 let mut record = found.value;
-                if input.revision_id.as_deref().is_some_and(|expected| expected != record.revision_id()) {
-                    let message = "The RevisionId provided does not match the latest RevisionId. Call the GetPolicy API to retrieve the latest RevisionId";
-                    return Err(Error::new("PreconditionFailedException", message).with_member("Type", "User"));
-                }
+                record.must_be_at(input.revision_id.as_deref(), "GetPolicy")?;
                 if record.statements.iter().any(|other| other["Sid"] == statement["Sid"]) {
                     let message = format!(
                         "The statement id ({}) provided already exists. Please provide a new statement id, or remove the existing statement.",
@@ -46,10 +44,54 @@ impl Lambda {
                     let message = format!("The final policy size is bigger than the limit ({POLICY_BYTES_MAX}).");
                     return Err(Error::new("PolicyLengthExceededException", message).with_member("Type", "User"));
                 }
+                record.touch_policy();
                 Ok((vec![put(format!("{PREFIX}{name}"), &record, Expect::Revision(found.revision))], ()))
             })
             .await?;
         Ok(AddPermissionResponse { statement: Some(statement.to_string()) })
+    }
+
+    pub async fn remove_permission(&self, op: &Op, input: RemovePermissionRequest) -> Result<(), Error> {
+        let services = &self.services;
+        let name = parse(services, &input.function_name, input.qualifier.as_deref())?;
+        let arn = services.function_arn(&name);
+        self.authorize(op, "lambda:RemovePermission", arn.as_str())?;
+        services
+            .transact(|| {
+                let found = services.find_function(&name)?.ok_or_else(|| not_found(arn.as_str()))?;
+                let mut record = found.value;
+                if record.statements.is_empty() {
+                    return Err(missing("No policy is associated with the given resource."));
+                }
+                let before = record.statements.len();
+                record.statements.retain(|statement| statement["Sid"] != input.statement_id.as_str());
+                if record.statements.len() == before {
+                    let message = format!("Statement {} is not found in resource policy.", input.statement_id);
+                    return Err(missing(&message));
+                }
+                record.must_be_at(input.revision_id.as_deref(), "GetFunction/GetAlias")?;
+                record.touch_policy();
+                Ok((vec![put(format!("{PREFIX}{name}"), &record, Expect::Revision(found.revision))], ()))
+            })
+            .await
+    }
+
+    /// The policy's revision is the function's: adding a permission changes both, on AWS too.
+    pub async fn get_policy(&self, op: &Op, input: GetPolicyRequest) -> Result<GetPolicyResponse, Error> {
+        let services = &self.services;
+        let name = parse(services, &input.function_name, input.qualifier.as_deref())?;
+        let arn = services.function_arn(&name);
+        self.authorize(op, "lambda:GetPolicy", arn.as_str())?;
+        let record = services.find_function(&name)?.ok_or_else(|| not_found(arn.as_str()))?.value;
+        // The policy of a version, $LATEST among them, is another one, and nobody can add to it.
+        let is_qualified = input.qualifier.is_some() || qualifier_in(&input.function_name).is_some();
+        if record.statements.is_empty() || is_qualified {
+            return Err(missing("The resource you requested does not exist."));
+        }
+        Ok(GetPolicyResponse {
+            policy: Some(policy_document(&record.statements)),
+            revision_id: Some(record.revision_id),
+        })
     }
 
     /// May this rule call this function? Its resource policy decides.
@@ -79,7 +121,16 @@ impl Lambda {
     }
 }
 
-pub(super) fn policy_document(statements: &[Value]) -> String {
+/// `$LATEST` is the only qualifier that a function's name can end in here.
+fn qualifier_in(function_name: &str) -> Option<&str> {
+    function_name.rsplit_once(':').map(|(_, qualifier)| qualifier).filter(|qualifier| *qualifier == LATEST)
+}
+
+fn missing(message: &str) -> Error {
+    Error::new("ResourceNotFoundException", message).with_member("Type", "User")
+}
+
+fn policy_document(statements: &[Value]) -> String {
     json!({ "Version": "2012-10-17", "Id": "default", "Statement": statements }).to_string()
 }
 

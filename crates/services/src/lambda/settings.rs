@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::function::invalid;
-use super::shapes::CreateFunctionRequest;
+use super::shapes::{
+    CreateFunctionRequest, DeadLetterConfig, LoggingConfig, UpdateFunctionConfigurationRequest, VpcConfig,
+};
 use crate::{Error, Services};
 
 /// Lambda, as trust policies name it.
@@ -20,6 +22,9 @@ const ENVIRONMENT_BYTES_MAX: usize = 4096;
 const TIMEOUT_S_DEFAULT: i32 = 3;
 const MEMORY_MB_DEFAULT: i32 = 128;
 const EPHEMERAL_STORAGE_MB_DEFAULT: i32 = 512;
+
+const TIMEOUT_S_MAX: i32 = 900;
+const MEMORY_MB_MAX: i32 = 10_240;
 
 /// Names that the runtime itself sets. (Lambda: defined runtime environment variables)
 const RESERVED: [&str; 19] = [
@@ -68,10 +73,8 @@ impl Settings {
             return Err(invalid(message));
         };
         check_runtime(&runtime)?;
-        services
-            .iam()
-            .must_be_assumable(&input.role, SERVICE)
-            .map_err(|err| if err.code == "AccessDenied" { invalid(ROLE_NOT_ASSUMABLE) } else { err })?;
+        check_bounds(input.timeout, input.memory_size)?;
+        check_role(services, &input.role)?;
         let environment = input.environment.and_then(|environment| environment.variables).unwrap_or_default();
         check_environment(&environment)?;
         Ok(Self {
@@ -91,6 +94,48 @@ impl Settings {
             ephemeral_storage_mb: input.ephemeral_storage.map_or(EPHEMERAL_STORAGE_MB_DEFAULT, |storage| storage.size),
         })
     }
+
+    /// What the request names is replaced, the rest stays. (UpdateFunctionConfiguration)
+    pub(super) fn change(
+        &mut self,
+        services: &Services,
+        input: &UpdateFunctionConfigurationRequest,
+    ) -> Result<(), Error> {
+        refuse_unserved_change(&self.name, input)?;
+        check_bounds(input.timeout, input.memory_size)?;
+        if let Some(runtime) = &input.runtime {
+            check_runtime(runtime)?;
+            self.runtime.clone_from(runtime);
+        }
+        if let Some(role) = &input.role {
+            check_role(services, role)?;
+            self.role.clone_from(role);
+        }
+        if let Some(environment) = &input.environment {
+            let environment = environment.variables.clone().unwrap_or_default();
+            check_environment(&environment)?;
+            self.environment = environment;
+        }
+        if let Some(handler) = &input.handler {
+            self.handler.clone_from(handler);
+        }
+        if let Some(description) = &input.description {
+            self.description.clone_from(description);
+        }
+        if let Some(mode) = input.tracing_config.as_ref().and_then(|config| config.mode.as_ref()) {
+            self.tracing_mode.clone_from(mode);
+        }
+        self.timeout_s = input.timeout.unwrap_or(self.timeout_s);
+        self.memory_mb = input.memory_size.unwrap_or(self.memory_mb);
+        let storage_mb = input.ephemeral_storage.as_ref().map(|storage| storage.size);
+        self.ephemeral_storage_mb = storage_mb.unwrap_or(self.ephemeral_storage_mb);
+        Ok(())
+    }
+}
+
+fn check_role(services: &Services, role: &str) -> Result<(), Error> {
+    let held = services.iam().must_be_assumable(role, SERVICE);
+    held.map_err(|err| if err.code == "AccessDenied" { invalid(ROLE_NOT_ASSUMABLE) } else { err })
 }
 
 /// Every `nodejs` identifier is taken, the retired ones too: old functions are the point.
@@ -114,29 +159,68 @@ fn check_runtime(runtime: &str) -> Result<(), Error> {
 
 /// A setting that would be without effect is refused by name rather than taken and forgotten.
 fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), Error> {
-    let asked = [
+    refuse_asked(&[
         ("PackageType Image", input.package_type.as_deref().is_some_and(|kind| kind != "Zip")),
         ("Publish", input.publish == Some(true)),
         ("Layers", input.layers.as_ref().is_some_and(|layers| !layers.is_empty())),
-        ("DeadLetterConfig", input.dead_letter_config.as_ref().is_some_and(|config| config.target_arn.is_some())),
+        ("DeadLetterConfig", input.dead_letter_config.as_ref().is_some_and(has_target)),
         ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|configs| !configs.is_empty())),
         ("CodeSigningConfigArn", input.code_signing_config_arn.is_some()),
         ("ImageConfig", input.image_config.is_some()),
         ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|arn| !arn.is_empty())),
-        (
-            "VpcConfig",
-            input.vpc_config.as_ref().is_some_and(|vpc| vpc.subnet_ids.as_ref().is_some_and(|ids| !ids.is_empty())),
-        ),
-        (
-            "LoggingConfig JSON",
-            input.logging_config.as_ref().is_some_and(|config| config.log_format.as_deref() == Some("JSON")),
-        ),
+        ("VpcConfig", input.vpc_config.as_ref().is_some_and(has_subnets)),
+        ("LoggingConfig JSON", input.logging_config.as_ref().is_some_and(is_json)),
         ("LoggingConfig LogGroup", input.logging_config.as_ref().is_some_and(|config| config.log_group.is_some())),
-    ];
+    ])
+}
+
+fn refuse_unserved_change(name: &str, input: &UpdateFunctionConfigurationRequest) -> Result<(), Error> {
+    let elsewhere =
+        |config: &LoggingConfig| config.log_group.as_ref().is_some_and(|group| *group != format!("/aws/lambda/{name}"));
+    refuse_asked(&[
+        ("Layers", input.layers.as_ref().is_some_and(|layers| !layers.is_empty())),
+        ("DeadLetterConfig", input.dead_letter_config.as_ref().is_some_and(has_target)),
+        ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|configs| !configs.is_empty())),
+        ("ImageConfig", input.image_config.is_some()),
+        ("KMSKeyArn", input.kms_key_arn.as_ref().is_some_and(|arn| !arn.is_empty())),
+        ("VpcConfig", input.vpc_config.as_ref().is_some_and(has_subnets)),
+        ("LoggingConfig JSON", input.logging_config.as_ref().is_some_and(is_json)),
+        ("LoggingConfig LogGroup", input.logging_config.as_ref().is_some_and(elsewhere)),
+        ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
+        ("DurableConfig", input.durable_config.is_some()),
+    ])
+}
+
+fn refuse_asked(asked: &[(&str, bool)]) -> Result<(), Error> {
     match asked.iter().find(|(_, asked)| *asked) {
         None => Ok(()),
         Some((what, _)) => Err(invalid(&format!("{what} is not served yet; leave it out."))),
     }
+}
+
+fn has_target(config: &DeadLetterConfig) -> bool {
+    config.target_arn.as_ref().is_some_and(|arn| !arn.is_empty())
+}
+
+fn has_subnets(config: &VpcConfig) -> bool {
+    config.subnet_ids.as_ref().is_some_and(|ids| !ids.is_empty())
+}
+
+fn is_json(config: &LoggingConfig) -> bool {
+    config.log_format.as_deref() == Some("JSON")
+}
+
+/// Bounds that the model does not have. (Lambda quotas)
+fn check_bounds(timeout_s: Option<i32>, memory_mb: Option<i32>) -> Result<(), Error> {
+    for (name, value, max) in [("timeout", timeout_s, TIMEOUT_S_MAX), ("memorySize", memory_mb, MEMORY_MB_MAX)] {
+        if let Some(value) = value.filter(|value| *value > max) {
+            let message = format!(
+                "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must have value less than or equal to {max}"
+            );
+            return Err(Error::new("ValidationException", message));
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn check_environment(environment: &BTreeMap<String, String>) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use services::Caller;
 
-use crate::world::{World, function_arn, function_input, role_arn, with, zip};
+use crate::world::{World, function_arn, function_input, pages, role_arn, with, zip};
 
 const CREATE: &str = "lambda:CreateFunction";
 const INVALID: &str = "InvalidParameterValueException";
@@ -38,6 +38,8 @@ async fn refusals_of_create() {
         (json!({ "Code": { "S3Bucket": "b", "S3Key": "k" } }), INVALID, "S3"),
         (variables("AWS_REGION", "eu-west-1"), INVALID, "AWS_REGION"),
         (variables("BIG", &"x".repeat(4096)), INVALID, "4KB"),
+        (json!({ "Timeout": 901 }), "ValidationException", "less than or equal to 900"),
+        (json!({ "MemorySize": 10_241 }), "ValidationException", "less than or equal to 10240"),
         (json!({ "Publish": true }), INVALID, "Publish"),
         (json!({ "Layers": ["arn"] }), INVALID, "Layers"),
         (json!({ "DeadLetterConfig": { "TargetArn": "arn" } }), INVALID, "DeadLetterConfig"),
@@ -92,7 +94,7 @@ async fn code_is_updated_under_a_condition() {
     let before = world.done("lambda:GetFunction", json!({ "FunctionName": "f" })).await["Configuration"].clone();
     for (changes, code, words) in [
         (json!({ "FunctionName": "g" }), "ResourceNotFoundException", "g"),
-        (json!({ "RevisionId": "old" }), "PreconditionFailedException", "RevisionId"),
+        (json!({ "RevisionId": "old" }), "PreconditionFailedException", "Revision Id"),
         (json!({ "Publish": true }), INVALID, "Publish"),
         (json!({ "ZipFile": null }), INVALID, "source"),
         (json!({ "ZipFile": "AAAA" }), INVALID, "Could not unzip"),
@@ -122,7 +124,7 @@ async fn permissions() {
         (json!({ "Principal": "somebody" }), INVALID, "principal"),
         (json!({ "Qualifier": "$LATEST" }), INVALID, "$LATEST"),
         (json!({ "FunctionName": "f:$LATEST" }), INVALID, "$LATEST"),
-        (json!({ "RevisionId": "old" }), "PreconditionFailedException", "RevisionId"),
+        (json!({ "RevisionId": "old" }), "PreconditionFailedException", "Revision Id"),
         (json!({ "PrincipalOrgID": "o-1234567890" }), INVALID, "PrincipalOrgID"),
         (json!({ "EventSourceToken": "t" }), INVALID, "EventSourceToken"),
     ] {
@@ -152,6 +154,127 @@ async fn permissions() {
     };
     assert_eq!(refused.code, "PolicyLengthExceededException");
     assert!(added > 10, "{added}");
+}
+
+/// One revision for a function and its policy, as on AWS: a change of either is one of both.
+#[tokio::test]
+async fn permissions_are_read_and_removed() {
+    let world = World::new();
+    world.function("f").await;
+    let (get, remove) = ("lambda:GetPolicy", "lambda:RemovePermission");
+    let f = json!({ "FunctionName": "f" });
+    let missing = "ResourceNotFoundException";
+    let by_sid = |sid: &str| json!({ "FunctionName": "f", "StatementId": sid });
+    world.refused(get, f.clone(), missing, "The resource you requested does not exist.").await;
+    world.refused(remove, by_sid("a"), missing, "No policy is associated").await;
+    world.refused(get, json!({ "FunctionName": "g" }), missing, "Function not found").await;
+
+    let revision = || async {
+        world.done("lambda:GetFunctionConfiguration", json!({ "FunctionName": "f" })).await["RevisionId"].clone()
+    };
+    let configuration = world.done("lambda:GetFunctionConfiguration", f.clone()).await;
+    for sid in ["a", "b"] {
+        let input = json!({
+            "FunctionName": "f", "StatementId": sid, "Action": "lambda:InvokeFunction",
+            "Principal": "iot.amazonaws.com", "RevisionId": revision().await,
+        });
+        world.pass_ms(1000);
+        world.done("lambda:AddPermission", input).await;
+    }
+    let answer = world.done(get, f.clone()).await;
+    assert_eq!(answer["RevisionId"], revision().await);
+    assert_ne!(answer["RevisionId"], configuration["RevisionId"]);
+    let after = world.done("lambda:GetFunctionConfiguration", f.clone()).await;
+    assert_eq!(after["LastModified"], configuration["LastModified"], "the function itself has not changed");
+    let policy: Value = serde_json::from_str(answer["Policy"].as_str().expect("text")).expect("JSON in text");
+    assert_eq!((&policy["Version"], &policy["Id"]), (&json!("2012-10-17"), &json!("default")));
+    assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(2));
+    world.refused(get, json!({ "FunctionName": "f:$LATEST" }), missing, "does not exist").await;
+
+    world.refused(remove, by_sid("c"), missing, "Statement c is not found").await;
+    let stale = with(by_sid("a"), json!({ "RevisionId": configuration["RevisionId"] }));
+    world.refused(remove, stale, "PreconditionFailedException", "Revision Id").await;
+    let current = with(by_sid("a"), json!({ "RevisionId": revision().await }));
+    world.done(remove, current).await;
+    assert_ne!(revision().await, answer["RevisionId"]);
+    world.done(remove, by_sid("b")).await;
+    world.refused(get, f, missing, "does not exist").await;
+}
+
+#[tokio::test]
+async fn a_configuration_is_changed_in_the_named_parts() {
+    let world = World::new();
+    world.function("f").await;
+    world.role("other").await;
+    let (read, update) = ("lambda:GetFunctionConfiguration", "lambda:UpdateFunctionConfiguration");
+    let f = json!({ "FunctionName": "f" });
+    let before = world.done(read, f.clone()).await;
+    for (changes, code, words) in [
+        (json!({ "FunctionName": "g" }), "ResourceNotFoundException", "g"),
+        (json!({ "RevisionId": "old" }), "PreconditionFailedException", "Call the GetFunction/GetAlias API"),
+        (json!({ "Runtime": "java21" }), INVALID, "java21"),
+        (json!({ "Role": role_arn("nobody") }), INVALID, "cannot be assumed by Lambda"),
+        (json!({ "Timeout": 901 }), "ValidationException", "900"),
+        (json!({ "MemorySize": 10_241 }), "ValidationException", "10240"),
+        (json!({ "Environment": { "Variables": { "AWS_REGION": "x" } } }), INVALID, "AWS_REGION"),
+        (json!({ "Layers": ["arn"] }), INVALID, "Layers"),
+        (json!({ "DeadLetterConfig": { "TargetArn": "arn" } }), INVALID, "DeadLetterConfig"),
+        (json!({ "VpcConfig": { "SubnetIds": ["subnet-1"] } }), INVALID, "VpcConfig"),
+        (json!({ "LoggingConfig": { "LogFormat": "JSON" } }), INVALID, "LoggingConfig"),
+        (json!({ "LoggingConfig": { "LogGroup": "/elsewhere" } }), INVALID, "LogGroup"),
+    ] {
+        world.refused(update, with(f.clone(), changes), code, words).await;
+    }
+    assert_eq!(world.done(read, f.clone()).await, before, "a refusal changes nothing");
+
+    world.pass_ms(1000);
+    let changes = json!({
+        "Handler": "main.other", "Timeout": 30, "Environment": { "Variables": { "STAGE": "test" } },
+        "Role": role_arn("other"), "RevisionId": before["RevisionId"], "LoggingConfig": { "LogGroup": "/aws/lambda/f" },
+    });
+    let answer = world.done(update, with(f.clone(), changes)).await;
+    assert_eq!(answer["LastUpdateStatus"], "InProgress");
+    let after = world.done(read, f.clone()).await;
+    for (member, expected) in [
+        ("Handler", json!("main.other")),
+        ("Timeout", json!(30)),
+        ("MemorySize", json!(128)),
+        ("Runtime", before["Runtime"].clone()),
+        ("Role", json!(role_arn("other"))),
+        ("Environment", json!({ "Variables": { "STAGE": "test" } })),
+        ("CodeSha256", before["CodeSha256"].clone()),
+        ("LastUpdateStatus", json!("Successful")),
+        ("RevisionId", answer["RevisionId"].clone()),
+    ] {
+        assert_eq!(after[member], expected, "{member}");
+    }
+    assert_ne!(after["LastModified"], before["LastModified"]);
+    let cleared = with(f.clone(), json!({ "Environment": {} }));
+    assert_eq!(world.done(update, cleared).await.get("Environment"), None);
+}
+
+#[tokio::test]
+async fn functions_are_listed_by_name() {
+    let world = World::new();
+    world.role("runs").await;
+    for name in ["c", "a", "b"] {
+        world.done(CREATE, function_input(name, &role_arn("runs"))).await;
+    }
+    let list = "lambda:ListFunctions";
+    let pages = pages(&world, list, json!({ "MaxItems": 2 }), "Functions", "NextMarker").await;
+    let names: Vec<Vec<&str>> = pages
+        .iter()
+        .map(|page| page.iter().filter_map(|function| function["FunctionName"].as_str()).collect())
+        .collect();
+    assert_eq!(names, [vec!["a", "b"], vec!["c"]]);
+    let first = &pages[0][0];
+    assert_eq!((first.get("State"), first.get("LastUpdateStatus")), (None, None), "a list has no states");
+    assert_eq!(first["FunctionArn"], json!(function_arn("a")));
+    let all = world.done(list, json!({ "FunctionVersion": "ALL", "MaxItems": 10_000 })).await;
+    assert_eq!(all["Functions"][0]["FunctionArn"], json!(format!("{}:$LATEST", function_arn("a"))));
+    let edge = world.done(list, json!({ "FunctionVersion": "ALL", "MasterRegion": "us-east-1" })).await;
+    assert_eq!(edge["Functions"], json!([]));
+    world.refused(list, json!({ "Marker": "%%" }), INVALID, "Marker").await;
 }
 
 #[tokio::test]

@@ -165,6 +165,11 @@ impl World {
             "iot:DescribeEndpoint" => shown(iot.describe_endpoint(op, read(input)).await),
             "lambda:CreateFunction" => shown(lambda.create_function(op, read(input)).await),
             "lambda:GetFunction" => shown(lambda.get_function(op, read(input)).await),
+            "lambda:GetFunctionConfiguration" => shown(lambda.get_function_configuration(op, read(input)).await),
+            "lambda:ListFunctions" => shown(lambda.list_functions(op, read(input)).await),
+            "lambda:UpdateFunctionConfiguration" => shown(lambda.update_function_configuration(op, read(input)).await),
+            "lambda:RemovePermission" => shown(lambda.remove_permission(op, read(input)).await),
+            "lambda:GetPolicy" => shown(lambda.get_policy(op, read(input)).await),
             "lambda:UpdateFunctionCode" => shown(lambda.update_function_code(op, read(input)).await),
             "lambda:InvokeFunction" => shown(lambda.invoke(op, read(input)).await),
             "lambda:AddPermission" => shown(lambda.add_permission(op, read(input)).await),
@@ -349,7 +354,11 @@ pub fn with(mut input: Value, changes: Value) -> Value {
 
 /// The list under `list` in every page, by asking until there is no marker.
 pub async fn pages(world: &World, operation: &str, input: Value, list: &str, marker: &str) -> Vec<Vec<Value>> {
-    let asked_as = if marker == "nextMarker" { "marker" } else { marker };
+    let asked_as = match marker {
+        "nextMarker" => "marker",
+        "NextMarker" => "Marker",
+        other => other,
+    };
     let (mut pages, mut input) = (Vec::new(), input);
     loop {
         let answer = world.done(operation, input.clone()).await;
