@@ -4,12 +4,19 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use aws_lc_rs::rand;
 use domain::Timestamp;
+use domain::x509::Certificate;
 
 use crate::der::{NULL, TRUE, bit_string, element, integer, octet_string, oid, sequence, time, utf8_string};
+use crate::key::PublicKey;
 use crate::{Error, Key};
 
 const DAY_MILLIS: i64 = 86_400_000;
+/// The upper bound ub-common-name of X.520; openssl writes no longer one either.
+const COMMON_NAME_CHARS_MAX: usize = 64;
+/// Sixteen random bytes: nobody guesses or repeats them. (RFC 5280 4.1.2.2 allows twenty)
+const SERIAL_BYTES: usize = 16;
 /// A fresh certificate is valid from a little earlier: the other machine's clock may be behind.
 const BACKDATED_MILLIS: i64 = DAY_MILLIS;
 
@@ -35,6 +42,11 @@ impl Window {
             not_before: now.plus_millis(-BACKDATED_MILLIS),
             not_after: now.plus_millis(days.saturating_mul(DAY_MILLIS)),
         }
+    }
+
+    /// As much of it as lies in `issuer`'s own: a certificate is worth nothing before and after its issuer.
+    pub fn within(self, issuer: &Certificate) -> Self {
+        Self { not_before: self.not_before.max(issuer.not_before()), not_after: self.not_after.min(issuer.not_after()) }
     }
 
     /// Over for a day.
@@ -81,7 +93,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) subject: &'a [u8],
     pub(crate) issuer: &'a [u8],
     pub(crate) window: Window,
-    pub(crate) key: &'a Key,
+    pub(crate) key: &'a PublicKey,
+    /// The issuer's subjectKeyIdentifier.
+    pub(crate) issuer_key_id: &'a [u8],
     pub(crate) flaw: Option<Flaw>,
 }
 
@@ -91,10 +105,11 @@ impl Draft<'_> {
             Some(Flaw::Sha1) => sequence(&[&oid(OID_SHA1_WITH_RSA), &NULL]),
             _ => signature_algorithm(issuer_key)?,
         };
-        let signed = self.signed_part(&algorithm, issuer_key, self.subject)?;
+        let serial = random_serial()?;
+        let signed = self.signed_part(&algorithm, &serial, self.subject)?;
         let signature = bit_string(&issuer_key.sign(&signed)?);
         let signed = match self.flaw {
-            Some(Flaw::TamperedSubject) => self.signed_part(&algorithm, issuer_key, &name("somebody else"))?,
+            Some(Flaw::TamperedSubject) => self.signed_part(&algorithm, &serial, &name("somebody else"))?,
             _ => signed,
         };
         let mut der = sequence(&[&signed, &algorithm, &signature]);
@@ -104,20 +119,16 @@ impl Draft<'_> {
         Ok(der)
     }
 
-    fn signed_part(&self, algorithm: &[u8], issuer_key: &Key, subject: &[u8]) -> Result<Vec<u8>, Error> {
-        let spki = self.key.spki_der();
-        // The serial number need only differ between an issuer's certificates: no randomness, so that a certificate
-        // written twice (see TamperedSubject) is the same.
-        let serial = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[&spki, self.subject, &time(self.window.not_after)?].concat());
-        let serial = integer(serial.as_ref().get(..16).unwrap_or_default());
+    fn signed_part(&self, algorithm: &[u8], serial: &[u8], subject: &[u8]) -> Result<Vec<u8>, Error> {
         let validity = sequence(&[&time(self.window.not_before)?, &time(self.window.not_after)?]);
-        let extensions = self.extensions(issuer_key);
+        let extensions = self.extensions();
         let version = if extensions.is_empty() { Vec::new() } else { element(0xa0, &[&integer(&[2])]) };
-        Ok(sequence(&[&version, &serial, algorithm, self.issuer, &validity, subject, &spki, &extensions]))
+        let (serial, spki) = (integer(serial), self.key.spki_der());
+        Ok(sequence(&[&version, &serial, algorithm, self.issuer, &validity, subject, spki, &extensions]))
     }
 
     /// Empty for version 1.
-    fn extensions(&self, issuer_key: &Key) -> Vec<u8> {
+    fn extensions(&self) -> Vec<u8> {
         let mut list = Vec::new();
         if self.version == CertificateVersion::V3 {
             match self.purpose {
@@ -133,8 +144,8 @@ impl Draft<'_> {
                     list.push(extension(OID_EXTENDED_KEY_USAGE, &[], &sequence(&[&oid(OID_CLIENT_AUTH)])));
                 }
             }
-            list.push(extension(OID_SUBJECT_KEY_ID, &[], &octet_string(&key_id(self.key))));
-            list.push(extension(OID_AUTHORITY_KEY_ID, &[], &sequence(&[&element(0x80, &[&key_id(issuer_key)])])));
+            list.push(extension(OID_SUBJECT_KEY_ID, &[], &octet_string(&self.key.id())));
+            list.push(extension(OID_AUTHORITY_KEY_ID, &[], &sequence(&[&element(0x80, &[self.issuer_key_id])])));
         }
         if self.flaw == Some(Flaw::UnknownCriticalExtension) {
             list.push(critical(OID_UNKNOWN, &NULL));
@@ -153,6 +164,20 @@ pub(crate) fn name(common_name: &str) -> Vec<u8> {
     sequence(&[&element(0x31, &[&attribute])])
 }
 
+/// One that others can read: X.520 bounds a Common Name at 64 characters.
+pub(crate) fn checked_name(common_name: &str) -> Result<Vec<u8>, Error> {
+    let wrong = |why: &str| Err(Error::Certificate(format!("the name {common_name:?} {why}")));
+    match common_name.chars().count() {
+        0 => return wrong("is empty"),
+        count if count > COMMON_NAME_CHARS_MAX => return wrong("has more than the 64 characters of a Common Name"),
+        _ => {}
+    }
+    if common_name.chars().any(char::is_control) {
+        return wrong("has a control character");
+    }
+    Ok(name(common_name))
+}
+
 fn critical(id: &[u8], value: &[u8]) -> Vec<u8> {
     extension(id, &TRUE, value)
 }
@@ -161,9 +186,17 @@ fn extension(id: &[u8], critical: &[u8], value: &[u8]) -> Vec<u8> {
     sequence(&[&oid(id), critical, &octet_string(value)])
 }
 
-/// Method 1 of RFC 5280 4.2.1.2: SHA-1 over the key bits, as an identifier and not for security.
-fn key_id(key: &Key) -> Vec<u8> {
-    digest(&SHA1_FOR_LEGACY_USE_ONLY, key.public_key_bits()).as_ref().to_vec()
+fn random_serial() -> Result<[u8; SERIAL_BYTES], Error> {
+    let mut serial = [0; SERIAL_BYTES];
+    rand::fill(&mut serial).map_err(|_| Error::Key("the system gives no random numbers".to_owned()))?;
+    Ok(serial)
+}
+
+impl PublicKey {
+    /// Method 1 of RFC 5280 4.2.1.2: SHA-1 over the key bits, as an identifier and not for security.
+    pub(crate) fn id(&self) -> Vec<u8> {
+        digest(&SHA1_FOR_LEGACY_USE_ONLY, self.bits()).as_ref().to_vec()
+    }
 }
 
 fn signature_algorithm(key: &Key) -> Result<Vec<u8>, Error> {
@@ -172,10 +205,12 @@ fn signature_algorithm(key: &Key) -> Result<Vec<u8>, Error> {
         Ok(sequence(&[&oid(OID_ECDSA_WITH_SHA256)]))
     } else if *algorithm == rcgen::PKCS_ECDSA_P384_SHA384 {
         Ok(sequence(&[&oid(OID_ECDSA_WITH_SHA384)]))
+    } else if *algorithm == rcgen::PKCS_ECDSA_P521_SHA512 {
+        Ok(sequence(&[&oid(OID_ECDSA_WITH_SHA512)]))
     } else if *algorithm == rcgen::PKCS_RSA_SHA256 {
         Ok(sequence(&[&oid(OID_SHA256_WITH_RSA), &NULL]))
     } else {
-        Err(Error::Key(format!("{algorithm:?} is not supported: use EC P-256, EC P-384 or RSA")))
+        Err(Error::Key(format!("{algorithm:?} is not supported: use EC P-256, P-384, P-521 or RSA")))
     }
 }
 
@@ -191,5 +226,6 @@ const OID_SHA1_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x0
 const OID_SHA256_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
 const OID_ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 const OID_ECDSA_WITH_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
+const OID_ECDSA_WITH_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04];
 /// 1.3.6.1.4.1.99999.1: nobody's.
 const OID_UNKNOWN: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x86, 0x8d, 0x1f, 0x01];

@@ -49,14 +49,15 @@ impl Device {
     /// Signed by its own key: no CA stands behind it.
     pub fn self_signed(spec: &DeviceSpec) -> Result<Self, Error> {
         let key = Key::generate(spec.algorithm)?;
-        let subject = name(&spec.common_name);
+        let (subject, key_id) = (name(&spec.common_name), key.public().id());
         let draft = Draft {
             version: spec.version,
             purpose: Purpose::Device,
             subject: &subject,
             issuer: &subject,
             window: spec.window,
-            key: &key,
+            key: key.public(),
+            issuer_key_id: &key_id,
             flaw: spec.flaw,
         };
         Ok(Self { der: draft.sign(&key)?, key })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use mqtt::packet::ReasonCode;
 
@@ -23,6 +24,12 @@ pub enum Error {
     Protocol(String),
     /// What the caller asked to send has no form on the wire.
     Request(String),
+    /// The service answered, and refused.
+    Refused { operation: &'static str, code: String, message: String },
+    /// A file of this name is there, and was to be kept.
+    Exists { path: PathBuf },
+    /// A file could not be read or written.
+    File { path: PathBuf, error: io::Error },
     /// The network failed.
     Io { doing: &'static str, error: io::Error },
 }
@@ -92,6 +99,9 @@ impl fmt::Display for Error {
             Self::TimedOut { waiting_for } => write!(f, "no {waiting_for} came in time"),
             Self::Protocol(text) => write!(f, "the server broke the protocol: {text}"),
             Self::Request(text) => write!(f, "the request cannot be sent: {text}"),
+            Self::Refused { operation, code, message } => write!(f, "{operation} was refused with {code}: {message}"),
+            Self::Exists { path } => write!(f, "{} is there already", path.display()),
+            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Io { doing, error } => write!(f, "the network failed during {doing}: {error}"),
         }
     }
@@ -100,7 +110,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { error, .. } => Some(error),
+            Self::Io { error, .. } | Self::File { error, .. } => Some(error),
             _ => None,
         }
     }

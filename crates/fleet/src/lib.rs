@@ -4,21 +4,26 @@
 
 mod aws_client;
 mod ca;
+mod ca_registration;
 mod certificate;
 mod der;
 mod device;
 mod error;
+mod files;
 mod key;
+mod manufacture;
 mod mqtt_client;
 mod tls;
 mod tls_connection;
 
 pub use aws_client::{AwsClient, AwsRequest, AwsResponse, uri_encoded};
-pub use ca::Ca;
+pub use ca::{Ca, Verification};
+pub use ca_registration::{CaRegistration, registration_code};
 pub use certificate::{CertificateVersion, Flaw, Window};
 pub use device::{Device, DeviceSpec};
 pub use domain::sigv4::Credentials;
 pub use error::{Closing, Error};
+pub use files::{Existing, Folder};
 pub use hyper::Method;
 pub use key::{Key, KeyAlgorithm};
 pub use mqtt_client::MqttClient;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::factory::{CaArguments, DeviceArguments};
+
 /// AWS IoT Core on your own machine: unknown devices become working ones, with no human in the loop.
 #[derive(Debug, Parser)]
 #[command(name = "landfall", version, arg_required_else_help = true)]
@@ -23,6 +25,10 @@ pub enum Verb {
     Env(EnvArguments),
     /// Say why connections were refused or ended, newest first.
     Explain(ExplainArguments),
+    /// Make and register the CA that signs devices.
+    Ca(CaArguments),
+    /// Make devices.
+    Device(DeviceArguments),
     /// The process that functions run in; the server starts it.
     #[command(name = "__function-worker", hide = true)]
     FunctionWorker,

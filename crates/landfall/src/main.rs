@@ -8,6 +8,7 @@ mod data_dir;
 mod demo;
 mod env;
 mod explain;
+mod factory;
 mod run_file;
 mod serve;
 mod server_certificate;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         Verb::Demo(arguments) => demo::main(&arguments),
         Verb::Env(arguments) => env::main(&arguments),
         Verb::Explain(arguments) => explain::main(&arguments),
+        Verb::Ca(arguments) => factory::ca(&arguments),
+        Verb::Device(arguments) => factory::device(&arguments),
         Verb::FunctionWorker => return ExitCode::from(u8::try_from(functions::worker_main()).unwrap_or(1)),
     };
     match outcome {

@@ -187,6 +187,16 @@ impl Certificate {
         self.facts.is_ca
     }
 
+    /// The subjectKeyIdentifier extension: what certificates below name their issuer's key by.
+    /// Read anew: who issues certificates asks, and no connection.
+    pub fn subject_key_id(&self) -> Option<Vec<u8>> {
+        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
+        parsed.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+            _ => None,
+        })
+    }
+
     /// OIDs of the critical extensions that nobody here understands.
     pub fn unknown_critical_extensions(&self) -> &[String] {
         &self.facts.unknown_critical_extensions
