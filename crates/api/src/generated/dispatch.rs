@@ -88,9 +88,23 @@ async fn lambda(verbs: &Lambda, op: &Op, operation: &'static str, input: Value) 
 
 async fn iam(verbs: &Iam, op: &Op, operation: &'static str, input: Value) -> Result<Value, Error> {
     match operation {
+        "AttachRolePolicy" => answered(verbs.attach_role_policy(op, parsed(input)?).await),
+        "CreatePolicy" => answered(verbs.create_policy(op, parsed(input)?).await),
         "CreateRole" => answered(verbs.create_role(op, parsed(input)?).await),
+        "DeletePolicy" => answered(verbs.delete_policy(op, parsed(input)?).await),
+        "DeleteRole" => answered(verbs.delete_role(op, parsed(input)?).await),
+        "DeleteRolePolicy" => answered(verbs.delete_role_policy(op, parsed(input)?).await),
+        "DetachRolePolicy" => answered(verbs.detach_role_policy(op, parsed(input)?).await),
+        "GetPolicy" => answered(verbs.get_policy(op, parsed(input)?).await),
+        "GetPolicyVersion" => answered(verbs.get_policy_version(op, parsed(input)?).await),
         "GetRole" => answered(verbs.get_role(op, parsed(input)?).await),
+        "GetRolePolicy" => answered(verbs.get_role_policy(op, parsed(input)?).await),
+        "ListAttachedRolePolicies" => answered(verbs.list_attached_role_policies(op, parsed(input)?).await),
+        "ListPolicies" => answered(verbs.list_policies(op, parsed(input)?).await),
+        "ListRolePolicies" => answered(verbs.list_role_policies(op, parsed(input)?).await),
+        "ListRoles" => answered(verbs.list_roles(op, parsed(input)?).await),
         "PutRolePolicy" => answered(verbs.put_role_policy(op, parsed(input)?).await),
+        "UpdateAssumeRolePolicy" => answered(verbs.update_assume_role_policy(op, parsed(input)?).await),
         _ => Err(unserved("iam", operation)),
     }
 }

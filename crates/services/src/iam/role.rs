@@ -1,24 +1,28 @@
-//! Roles: who may assume them (the trust policy) and what they may do (inline policies).
+//! Roles: who may assume them (the trust policy). What they may do is in `role_policy` and `attached_policy`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::iam::{Decision, Kind, PolicyDocument, Principal, Request, judge_resource};
+use domain::iam::{Kind, PolicyDocument};
 use domain::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::Expect;
+use store::{Expect, Write};
 
-use super::Iam;
+use super::document::{ink, malformed, percent_encoded};
+use super::page::page_of;
 use super::shapes::{
-    CreateRoleRequest, CreateRoleResponse, GetRoleRequest, GetRoleResponse, PutRolePolicyRequest, Role, Tag,
+    CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, GetRoleRequest, GetRoleResponse, ListRolesRequest,
+    ListRolesResponse, Role, Tag, UpdateAssumeRolePolicyRequest,
 };
+use super::unique_id::{IdKind, unique_id};
+use super::{Iam, LISTED_ROLES};
 use crate::authorization::DeniedAs;
-use crate::record::{Found, Stored, put};
-use crate::{Error, Op, Services, random};
+use crate::record::{Found, Stored, delete, put};
+use crate::{Error, Op, Services};
 
-const PREFIX: &str = "iam/role/";
+pub(super) const PREFIX: &str = "iam/role/";
 
-/// Characters of all inline policies of a role, white space not counted. (IAM quotas)
-const INLINE_CHARS_MAX: usize = 10_240;
+/// Roles of an account. (IAM quotas)
+const ROLES_MAX: usize = 1000;
 
 /// Characters of a trust policy, white space not counted. (IAM quotas)
 const TRUST_CHARS_MAX: usize = 2048;
@@ -28,14 +32,17 @@ const SESSION_S_DEFAULT: i32 = 3600;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct RoleRecord {
-    path: String,
-    role_id: String,
-    trust: String,
-    description: Option<String>,
-    max_session_s: i32,
-    created_at: Timestamp,
-    tags: Vec<(String, String)>,
-    inline: BTreeMap<String, String>,
+    pub path: String,
+    pub role_id: String,
+    pub trust: String,
+    pub description: Option<String>,
+    pub max_session_s: i32,
+    pub created_at: Timestamp,
+    pub tags: Vec<(String, String)>,
+    pub inline: BTreeMap<String, String>,
+    /// ARNs of managed policies.
+    #[serde(default)]
+    pub attached: BTreeSet<String>,
 }
 
 impl Stored for RoleRecord {
@@ -46,33 +53,33 @@ impl Iam {
     pub async fn create_role(&self, op: &Op, input: CreateRoleRequest) -> Result<CreateRoleResponse, Error> {
         let name = input.role_name;
         let path = input.path.unwrap_or_else(|| "/".to_owned());
-        let arn = self.role_arn(&path, &name);
-        self.authorize(op, "iam:CreateRole", arn.as_str())?;
+        self.authorize(op, "iam:CreateRole", self.role_arn(&path, &name).as_str())?;
         if input.permissions_boundary.is_some() {
             return Err(Error::new("InvalidInput", "PermissionsBoundary is not served yet; leave it out."));
         }
-        PolicyDocument::parse(&input.assume_role_policy_document, Kind::Resource).map_err(malformed)?;
-        if ink(&input.assume_role_policy_document) > TRUST_CHARS_MAX {
-            let message = format!("Cannot exceed quota for ACLSizePerRole: {TRUST_CHARS_MAX}");
-            return Err(Error::new("LimitExceeded", message));
-        }
+        check_trust(&input.assume_role_policy_document)?;
         let record = RoleRecord {
             path,
-            role_id: role_id(),
+            role_id: unique_id(IdKind::Role),
             trust: input.assume_role_policy_document,
             description: input.description,
             max_session_s: input.max_session_duration.unwrap_or(SESSION_S_DEFAULT),
             // IAM's dates have whole seconds.
             created_at: Timestamp::from_seconds(op.now.seconds()),
-            tags: input.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect(),
+            tags: distinct_tags(input.tags)?,
             inline: BTreeMap::new(),
+            attached: BTreeSet::new(),
         };
-        let services = &self.services;
-        services
+        self.services
             .transact(|| {
-                if self.find_role(&name)?.is_some() {
+                let names = self.services.keys_below(PREFIX)?;
+                // Names differ by more than case. (IAM identifiers, "Friendly names and paths")
+                if names.iter().any(|other| other.eq_ignore_ascii_case(&name)) {
                     let message = format!("Role with name {name} already exists.");
                     return Err(Error::new("EntityAlreadyExists", message));
+                }
+                if names.len() >= ROLES_MAX {
+                    return Err(over_quota("RolesPerAccount", ROLES_MAX));
                 }
                 Ok((vec![put(format!("{PREFIX}{name}"), &record, Expect::Absent)], ()))
             })
@@ -81,74 +88,104 @@ impl Iam {
     }
 
     pub async fn get_role(&self, op: &Op, input: GetRoleRequest) -> Result<GetRoleResponse, Error> {
-        let found = self.find_role(&input.role_name)?;
-        let path = found.as_ref().map_or("/", |found| &found.value.path);
-        self.authorize(op, "iam:GetRole", self.role_arn(path, &input.role_name).as_str())?;
-        let record = found.ok_or_else(|| missing(&input.role_name))?.value;
+        self.authorize_on_role(op, "iam:GetRole", &input.role_name)?;
+        let record = self.must_find_role(&input.role_name)?.value;
         Ok(GetRoleResponse { role: Some(self.shape(input.role_name, record)) })
     }
 
-    pub async fn put_role_policy(&self, op: &Op, input: PutRolePolicyRequest) -> Result<(), Error> {
+    /// Without tags, as AWS lists them.
+    pub async fn list_roles(&self, op: &Op, input: ListRolesRequest) -> Result<ListRolesResponse, Error> {
+        self.authorize(op, "iam:ListRoles", self.account_arn(LISTED_ROLES).as_str())?;
+        let prefix = input.path_prefix.as_deref().unwrap_or("/");
+        let roles = self.services.find_all::<RoleRecord>(PREFIX)?.into_iter();
+        let listed = roles
+            .filter(|(_, found)| found.value.path.starts_with(prefix))
+            .map(|(name, found)| (name.clone(), Role { tags: None, ..self.shape(name, found.value) }))
+            .collect();
+        let page = page_of(listed, input.max_items, input.marker.as_deref())?;
+        Ok(ListRolesResponse { is_truncated: Some(page.is_truncated()), marker: page.marker, roles: Some(page.items) })
+    }
+
+    /// Its policies must be gone first: what a role could do is not to be lost by a slip.
+    pub async fn delete_role(&self, op: &Op, input: DeleteRoleRequest) -> Result<(), Error> {
         let name = &input.role_name;
-        let found = self.find_role(name)?;
-        let path = found.as_ref().map_or("/", |found| &found.value.path);
-        self.authorize(op, "iam:PutRolePolicy", self.role_arn(path, name).as_str())?;
-        PolicyDocument::parse(&input.policy_document, Kind::Identity).map_err(malformed)?;
+        self.authorize_on_role(op, "iam:DeleteRole", name)?;
         self.services
             .transact(|| {
-                let Found { value: mut record, revision } = self.find_role(name)?.ok_or_else(|| missing(name))?;
-                record.inline.insert(input.policy_name.clone(), input.policy_document.clone());
-                if record.inline.values().map(|document| ink(document)).sum::<usize>() > INLINE_CHARS_MAX {
-                    let message = format!("Maximum policy size of {INLINE_CHARS_MAX} bytes exceeded for role {name}");
-                    return Err(Error::new("LimitExceeded", message));
+                let Found { value: record, revision } = self.must_find_role(name)?;
+                if !record.attached.is_empty() {
+                    let message = "Cannot delete entity, must detach all policies first.";
+                    return Err(Error::new("DeleteConflict", message));
                 }
-                Ok((vec![put(format!("{PREFIX}{name}"), &record, Expect::Revision(revision))], ()))
+                if !record.inline.is_empty() {
+                    return Err(Error::new("DeleteConflict", "Cannot delete entity, must delete policies first."));
+                }
+                Ok((vec![delete(format!("{PREFIX}{name}"), Expect::Revision(revision))], ()))
             })
             .await
     }
 
-    /// Names and documents of everything that gives the role rights. A role that is not there has none.
-    pub(crate) fn policies_of_role(&self, role_arn: &str) -> Result<Vec<(String, String)>, Error> {
-        let found = self.find_role_by_arn(role_arn)?;
-        Ok(found.map(|record| record.inline.into_iter().collect()).unwrap_or_default())
+    pub async fn update_assume_role_policy(&self, op: &Op, input: UpdateAssumeRolePolicyRequest) -> Result<(), Error> {
+        self.authorize_on_role(op, "iam:UpdateAssumeRolePolicy", &input.role_name)?;
+        check_trust(&input.policy_document)?;
+        self.change_role(&input.role_name, |record| {
+            record.trust.clone_from(&input.policy_document);
+            Ok(Vec::new())
+        })
+        .await
     }
 
-    /// `AROA...`, the role's id, which a session's user id begins with.
-    pub(crate) fn id_of_role(&self, role_arn: &str) -> Result<Option<String>, Error> {
-        Ok(self.find_role_by_arn(role_arn)?.map(|record| record.role_id))
+    /// Reads the role, lets `change` change it, and commits it with what else `change` writes.
+    pub(super) async fn change_role(
+        &self,
+        name: &str,
+        mut change: impl FnMut(&mut RoleRecord) -> Result<Vec<Write>, Error>,
+    ) -> Result<(), Error> {
+        self.services
+            .transact(|| {
+                let Found { value: mut record, revision } = self.must_find_role(name)?;
+                let mut writes = change(&mut record)?;
+                writes.push(put(format!("{PREFIX}{name}"), &record, Expect::Revision(revision)));
+                Ok((writes, ()))
+            })
+            .await
     }
 
-    /// That the role exists and that its trust policy lets `service` take it.
-    pub(crate) fn must_be_assumable(&self, role_arn: &str, service: &str) -> Result<(), Error> {
-        let refused = || {
-            let message = format!("{service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}");
-            Error::new("AccessDenied", message)
-        };
-        let record = self.find_role_by_arn(role_arn)?.ok_or_else(refused)?;
-        let trust = PolicyDocument::parse(&record.trust, Kind::Resource)
-            .map_err(|err| Error::internal(format!("the trust policy of {role_arn} cannot be read: {err:?}")))?;
-        let account = self.services.config().account.as_str();
-        let context = [("aws:SourceAccount", account)];
-        let request = Request { action: "sts:AssumeRole", resource: role_arn, context: &context };
-        match judge_resource(&trust, Principal::Service(service), &request) {
-            Decision::Allowed => Ok(()),
-            _ => Err(refused()),
-        }
+    /// A role that is not there has the ARN it would have without a path.
+    pub(super) fn authorize_on_role(&self, op: &Op, action: &str, name: &str) -> Result<(), Error> {
+        self.authorize_on_role_in_context(op, action, name, &[])
     }
 
-    fn find_role(&self, name: &str) -> Result<Option<Found<RoleRecord>>, Error> {
+    pub(super) fn authorize_on_role_in_context(
+        &self,
+        op: &Op,
+        action: &str,
+        name: &str,
+        context: &[(&str, &str)],
+    ) -> Result<(), Error> {
+        let found = self.find_role(name)?;
+        let path = found.as_ref().map_or("/", |found| &found.value.path);
+        let arn = self.role_arn(path, name);
+        self.services.authorize_in_context(op, action, arn.as_str(), context, DeniedAs::AccessDenied)
+    }
+
+    pub(crate) fn find_role(&self, name: &str) -> Result<Option<Found<RoleRecord>>, Error> {
         self.services.find(&format!("{PREFIX}{name}"))
     }
 
-    fn find_role_by_arn(&self, arn: &str) -> Result<Option<RoleRecord>, Error> {
+    pub(super) fn must_find_role(&self, name: &str) -> Result<Found<RoleRecord>, Error> {
+        let missing = || Error::new("NoSuchEntity", format!("The role with name {name} cannot be found."));
+        self.find_role(name)?.ok_or_else(missing)
+    }
+
+    pub(crate) fn find_role_by_arn(&self, arn: &str) -> Result<Option<RoleRecord>, Error> {
         let name = arn.rsplit('/').next().unwrap_or_default();
         let found = self.find_role(name)?;
         Ok(found.map(|found| found.value).filter(|record| self.role_arn(&record.path, name).as_str() == arn))
     }
 
-    fn role_arn(&self, path: &str, name: &str) -> Arn {
-        let config = self.services.config();
-        Arn::global("iam", config.region.partition(), &config.account, &format!("role{path}{name}"))
+    pub(super) fn role_arn(&self, path: &str, name: &str) -> Arn {
+        self.account_arn(&format!("role{path}{name}"))
     }
 
     fn shape(&self, name: String, record: RoleRecord) -> Role {
@@ -176,53 +213,28 @@ impl Services {
     }
 }
 
-/// Characters as IAM counts them.
-fn ink(document: &str) -> usize {
-    document.chars().filter(|c| !c.is_whitespace()).count()
+fn check_trust(document: &str) -> Result<(), Error> {
+    PolicyDocument::parse(document, Kind::Resource).map_err(malformed)?;
+    if ink(document) > TRUST_CHARS_MAX {
+        return Err(over_quota("ACLSizePerRole", TRUST_CHARS_MAX));
+    }
+    Ok(())
 }
 
-/// `AROA` and seventeen characters of base 32, as AWS makes them.
-fn role_id() -> String {
-    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let random = random::bytes::<17>();
-    let tail: String = random.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect();
-    format!("AROA{tail}")
+pub(super) fn over_quota(quota: &str, max: usize) -> Error {
+    Error::new("LimitExceeded", format!("Cannot exceed quota for {quota}: {max}"))
 }
 
-/// Policy documents come back from IAM percent-encoded (RFC 3986).
-fn percent_encoded(document: &str) -> String {
-    let mut encoded = String::with_capacity(document.len() * 2);
-    for byte in document.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+/// Keys of tags compare without regard to case. (IAM user guide, "Tags for IAM resources")
+pub(super) fn distinct_tags(tags: Option<Vec<Tag>>) -> Result<Vec<(String, String)>, Error> {
+    let mut seen = BTreeSet::new();
+    let mut distinct = Vec::new();
+    for Tag { key, value } in tags.unwrap_or_default() {
+        if !seen.insert(key.to_lowercase()) {
+            let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+            return Err(Error::new("InvalidInput", message));
         }
+        distinct.push((key, value));
     }
-    encoded
-}
-
-fn malformed(err: domain::iam::MalformedPolicy) -> Error {
-    let message = format!("{} (line {}, column {})", err.message, err.line, err.column);
-    Error::new("MalformedPolicyDocument", message)
-}
-
-fn missing(name: &str) -> Error {
-    Error::new("NoSuchEntity", format!("The role with name {name} cannot be found."))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn documents_are_percent_encoded() {
-        assert_eq!(percent_encoded("{\"a\": \"b-c*\"}"), "%7B%22a%22%3A%20%22b-c%2A%22%7D");
-    }
-
-    #[test]
-    fn role_ids_have_the_form_of_awss() {
-        let id = role_id();
-        assert!(id.len() == 21 && id.starts_with("AROA"), "{id}");
-    }
+    Ok(distinct)
 }

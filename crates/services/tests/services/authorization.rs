@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use services::Caller;
 
 use crate::world::{
-    ACCOUNT, World, ca, certificate_arn, device, function_arn, function_input, id_of, pem_of, role_arn, rule_input,
-    trust, zip,
+    ACCOUNT, World, ca, certificate_arn, device, function_arn, function_input, id_of, pem_of, policy_arn, role_arn,
+    rule_input, trust, zip,
 };
 
 /// A verb, what it is called with, and the resource on which the right must be.
@@ -54,6 +54,17 @@ async fn cases(world: &World) -> Vec<Case> {
     let dry_run = json!({ "FunctionName": "f", "InvocationType": "DryRun" });
     let new_role = json!({ "RoleName": "new", "AssumeRolePolicyDocument": trust() });
     let register = world.registration(&next).await;
+    world.role("other").await;
+    let rename = json!({ "RoleName": "other", "PolicyName": "named", "PolicyDocument": document });
+    world.done("iam:PutRolePolicy", rename).await;
+    world.done("iam:CreatePolicy", json!({ "PolicyName": "own", "PolicyDocument": document })).await;
+    let (other, own) = (json!({ "RoleName": "other" }), policy_arn("own"));
+    let inline = json!({ "RoleName": "other", "PolicyName": "named" });
+    let trust_other = json!({ "RoleName": "other", "PolicyDocument": trust() });
+    let attach_own = json!({ "RoleName": "other", "PolicyArn": own });
+    let new_policy = json!({ "PolicyName": "new", "PolicyDocument": document });
+    let version = json!({ "PolicyArn": own, "VersionId": "v1" });
+    let iam = |resource: &str| format!("arn:aws:iam::{ACCOUNT}:{resource}");
     let table: Vec<(&'static str, Value, String)> = vec![
         ("iot:GetRegistrationCode", json!({}), any.clone()),
         ("iot:RegisterCACertificate", register, any.clone()),
@@ -103,6 +114,20 @@ async fn cases(world: &World) -> Vec<Case> {
         ("iam:CreateRole", new_role, role_arn("new")),
         ("iam:GetRole", json!({ "RoleName": "caller" }), role_arn("caller")),
         ("iam:PutRolePolicy", grant, role_arn("caller")),
+        ("iam:ListRoles", json!({}), iam("role/")),
+        ("iam:UpdateAssumeRolePolicy", trust_other, role_arn("other")),
+        ("iam:GetRolePolicy", inline.clone(), role_arn("other")),
+        ("iam:ListRolePolicies", other.clone(), role_arn("other")),
+        ("iam:CreatePolicy", new_policy, policy_arn("new")),
+        ("iam:GetPolicy", json!({ "PolicyArn": own }), own.clone()),
+        ("iam:GetPolicyVersion", version, own.clone()),
+        ("iam:ListPolicies", json!({}), iam("policy/")),
+        ("iam:AttachRolePolicy", attach_own.clone(), role_arn("other")),
+        ("iam:ListAttachedRolePolicies", other.clone(), role_arn("other")),
+        ("iam:DetachRolePolicy", attach_own, role_arn("other")),
+        ("iam:DeletePolicy", json!({ "PolicyArn": own }), own.clone()),
+        ("iam:DeleteRolePolicy", inline, role_arn("other")),
+        ("iam:DeleteRole", other, role_arn("other")),
         ("logs:DescribeLogGroups", json!({}), group(":log-stream:")),
         ("logs:DescribeLogStreams", json!({ "logGroupName": logs }), group("AWSIotLogsV2:log-stream:")),
         ("logs:GetLogEvents", stream, group("AWSIotLogsV2:log-stream:r")),

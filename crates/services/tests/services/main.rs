@@ -8,6 +8,7 @@ mod certificate_registration;
 mod certificates;
 mod functions;
 mod logs;
+mod managed_policies;
 mod outbox;
 mod policies;
 mod policy_versions;

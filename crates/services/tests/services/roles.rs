@@ -76,3 +76,109 @@ async fn callers_are_named() {
     let id = role["Role"]["RoleId"].as_str().expect("an id");
     assert_eq!(answer["UserId"], format!("{id}:session"));
 }
+
+#[tokio::test]
+async fn roles_are_listed_and_deleted() {
+    let world = World::new();
+    for (name, path) in [("b", "/"), ("a", "/team/x/"), ("c", "/team/"), ("d", "/te/")] {
+        let input = json!({ "RoleName": name, "Path": path, "AssumeRolePolicyDocument": trust(),
+            "Tags": [{ "Key": "k", "Value": "v" }] });
+        world.done("iam:CreateRole", input).await;
+    }
+    for (input, expected) in [
+        (json!({}), vec!["a", "b", "c", "d"]),
+        (json!({ "PathPrefix": "/team/" }), vec!["a", "c"]),
+        (json!({ "PathPrefix": "/te" }), vec!["a", "c", "d"]),
+        (json!({ "PathPrefix": "/none/" }), vec![]),
+    ] {
+        let answer = world.done("iam:ListRoles", input.clone()).await;
+        let roles = answer["Roles"].as_array().expect("roles");
+        let names: Vec<&str> = roles.iter().filter_map(|role| role["RoleName"].as_str()).collect();
+        assert_eq!(names, expected, "{input}");
+        assert!(roles.iter().all(|role| role.get("Tags").is_none()), "lists show no tags");
+        assert_eq!(answer["IsTruncated"], false);
+    }
+    let first = world.done("iam:ListRoles", json!({ "MaxItems": 3 })).await;
+    assert_eq!(first["IsTruncated"], true);
+    let rest = world.done("iam:ListRoles", json!({ "MaxItems": 3, "Marker": first["Marker"] })).await;
+    assert_eq!((rest["Roles"][0]["RoleName"].clone(), rest.get("Marker")), (json!("d"), None));
+    world.refused("iam:ListRoles", json!({ "Marker": "?" }), "ValidationError", "Marker").await;
+
+    world.done("iam:DeleteRole", json!({ "RoleName": "d" })).await;
+    world.refused("iam:DeleteRole", json!({ "RoleName": "d" }), "NoSuchEntity", "name d cannot be found").await;
+    world
+        .refused(
+            "iam:CreateRole",
+            json!({ "RoleName": "A", "AssumeRolePolicyDocument": trust() }),
+            "EntityAlreadyExists",
+            "Role with name A already exists.",
+        )
+        .await;
+    let twice = json!([{ "Key": "k", "Value": "1" }, { "Key": "K", "Value": "2" }]);
+    world
+        .refused(
+            "iam:CreateRole",
+            json!({ "RoleName": "t", "AssumeRolePolicyDocument": trust(), "Tags": twice }),
+            "InvalidInput",
+            "Duplicate tag keys",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn roles_have_a_quota() {
+    let world = World::new();
+    world.role("r0").await;
+    let record = world.store.get(b"iam/role/r0").expect("the store reads").expect("the role");
+    let writes = (1..1000).map(|n| store::Write {
+        key: format!("iam/role/r{n}").into_bytes(),
+        value: Some(record.value.clone()),
+        expect: store::Expect::Absent,
+    });
+    world.store.commit(writes.collect()).await.expect("committed");
+    let input = json!({ "RoleName": "more", "AssumeRolePolicyDocument": trust() });
+    world.refused("iam:CreateRole", input, "LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000").await;
+}
+
+#[tokio::test]
+async fn inline_policies_are_read_and_deleted() {
+    let world = World::new();
+    world.role("r").await;
+    let document = crate::world::allow_all();
+    for name in ["b", "a", "c"] {
+        world.done("iam:PutRolePolicy", policy(name, &document)).await;
+    }
+    let named = |name: &str| json!({ "RoleName": "r", "PolicyName": name });
+    let got = world.done("iam:GetRolePolicy", named("a")).await;
+    let encoded = got["PolicyDocument"].as_str().expect("a document");
+    assert!(encoded.starts_with("%7B%22Statement%22%3A%5B"), "{encoded}");
+    let listed = world.done("iam:ListRolePolicies", json!({ "RoleName": "r", "MaxItems": 2 })).await;
+    assert_eq!((&listed["PolicyNames"], &listed["IsTruncated"]), (&json!(["a", "b"]), &json!(true)));
+    world.refused("iam:DeleteRole", json!({ "RoleName": "r" }), "DeleteConflict", "must delete policies first").await;
+    for name in ["a", "b", "c"] {
+        world.done("iam:DeleteRolePolicy", named(name)).await;
+    }
+    for verb in ["iam:GetRolePolicy", "iam:DeleteRolePolicy"] {
+        world.refused(verb, named("a"), "NoSuchEntity", "The role policy with name a cannot be found.").await;
+        let elsewhere = json!({ "RoleName": "none", "PolicyName": "a" });
+        world.refused(verb, elsewhere, "NoSuchEntity", "The role with name none cannot be found.").await;
+    }
+    world.done("iam:DeleteRole", json!({ "RoleName": "r" })).await;
+}
+
+#[tokio::test]
+async fn a_trust_policy_is_replaced() {
+    let world = World::new();
+    world.role("r").await;
+    let change = |document: &str| json!({ "RoleName": "r", "PolicyDocument": document });
+    let update = "iam:UpdateAssumeRolePolicy";
+    world.done(update, change(&trust().replace("lambda", "iot"))).await;
+    let role = world.done("iam:GetRole", json!({ "RoleName": "r" })).await;
+    assert!(role["Role"]["AssumeRolePolicyDocument"].as_str().is_some_and(|text| text.contains("iot.amazonaws.com")));
+    let refusal = world.call("lambda:CreateFunction", crate::world::function_input("f", &role_arn("r"))).await;
+    assert!(refusal.is_err(), "Lambda may no longer take it");
+    world.refused(update, change("{}"), "MalformedPolicyDocument", "Statement").await;
+    let long = trust().replace("sts:AssumeRole", &format!("sts:{}", "x".repeat(2048)));
+    world.refused(update, change(&long), "LimitExceeded", "ACLSizePerRole").await;
+    world.refused(update, with(change(&trust()), json!({ "RoleName": "none" })), "NoSuchEntity", "none").await;
+}

@@ -176,6 +176,20 @@ impl World {
             "iam:CreateRole" => shown(iam.create_role(op, read(input)).await),
             "iam:GetRole" => shown(iam.get_role(op, read(input)).await),
             "iam:PutRolePolicy" => shown(iam.put_role_policy(op, read(input)).await),
+            "iam:ListRoles" => shown(iam.list_roles(op, read(input)).await),
+            "iam:DeleteRole" => shown(iam.delete_role(op, read(input)).await),
+            "iam:UpdateAssumeRolePolicy" => shown(iam.update_assume_role_policy(op, read(input)).await),
+            "iam:GetRolePolicy" => shown(iam.get_role_policy(op, read(input)).await),
+            "iam:ListRolePolicies" => shown(iam.list_role_policies(op, read(input)).await),
+            "iam:DeleteRolePolicy" => shown(iam.delete_role_policy(op, read(input)).await),
+            "iam:CreatePolicy" => shown(iam.create_policy(op, read(input)).await),
+            "iam:GetPolicy" => shown(iam.get_policy(op, read(input)).await),
+            "iam:GetPolicyVersion" => shown(iam.get_policy_version(op, read(input)).await),
+            "iam:ListPolicies" => shown(iam.list_policies(op, read(input)).await),
+            "iam:DeletePolicy" => shown(iam.delete_policy(op, read(input)).await),
+            "iam:AttachRolePolicy" => shown(iam.attach_role_policy(op, read(input)).await),
+            "iam:DetachRolePolicy" => shown(iam.detach_role_policy(op, read(input)).await),
+            "iam:ListAttachedRolePolicies" => shown(iam.list_attached_role_policies(op, read(input)).await),
             "sts:GetCallerIdentity" => shown(self.services.sts().get_caller_identity(op, read(input)).await),
             "logs:DescribeLogGroups" => shown(logs.describe_log_groups(op, read(input)).await),
             "logs:DescribeLogStreams" => shown(logs.describe_log_streams(op, read(input)).await),
@@ -280,6 +294,10 @@ pub fn id_of(device: &Device) -> String {
 
 pub fn pem_of(device: &Device) -> String {
     device.certificate_pem().expect("PEM")
+}
+
+pub fn policy_arn(name: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:policy/{name}")
 }
 
 pub fn certificate_arn(id: &str) -> String {

@@ -1,0 +1,44 @@
+//! What the rest of the server asks of a role: its rights, its id, and who may take it.
+
+use domain::iam::{Decision, Kind, PolicyDocument, Principal, Request, judge_resource};
+
+use super::Iam;
+use crate::Error;
+
+impl Iam {
+    /// Names and documents of everything that gives the role rights. A role that is not there has none.
+    pub(crate) fn policies_of_role(&self, role_arn: &str) -> Result<Vec<(String, String)>, Error> {
+        let Some(record) = self.find_role_by_arn(role_arn)? else { return Ok(Vec::new()) };
+        let mut policies: Vec<(String, String)> = record.inline.into_iter().collect();
+        for arn in record.attached {
+            let document = self.document_of(&arn)?.ok_or_else(|| {
+                Error::internal(format!("{role_arn} has the policy {arn} attached, which is not there"))
+            })?;
+            policies.push((arn, document));
+        }
+        Ok(policies)
+    }
+
+    /// `AROA...`, the role's id, which a session's user id begins with.
+    pub(crate) fn id_of_role(&self, role_arn: &str) -> Result<Option<String>, Error> {
+        Ok(self.find_role_by_arn(role_arn)?.map(|record| record.role_id))
+    }
+
+    /// That the role exists and that its trust policy lets `service` take it.
+    pub(crate) fn must_be_assumable(&self, role_arn: &str, service: &str) -> Result<(), Error> {
+        let refused = || {
+            let message = format!("{service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}");
+            Error::new("AccessDenied", message)
+        };
+        let record = self.find_role_by_arn(role_arn)?.ok_or_else(refused)?;
+        let trust = PolicyDocument::parse(&record.trust, Kind::Resource)
+            .map_err(|err| Error::internal(format!("the trust policy of {role_arn} cannot be read: {err:?}")))?;
+        let account = self.services.config().account.as_str();
+        let context = [("aws:SourceAccount", account)];
+        let request = Request { action: "sts:AssumeRole", resource: role_arn, context: &context };
+        match judge_resource(&trust, Principal::Service(service), &request) {
+            Decision::Allowed => Ok(()),
+            _ => Err(refused()),
+        }
+    }
+}
