@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod check;
 mod codegen;
+mod fuzz;
 mod models;
 mod run;
 mod tidy;
@@ -16,7 +17,8 @@ usage: cargo xtask <verb>
   check               format, tidiness and lints, without tests
   setup               only install what the tests need
   models --from DIR   reduce botocore's service models (DIR is its data directory) to models/
-  codegen             make the Rust shapes and tables from models/";
+  codegen             make the Rust shapes and tables from models/
+  fuzz TARGET SECONDS run libFuzzer over one target (needs nightly and cargo-fuzz: docs/fuzzing.md)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["check"] => check::check(&root()),
         ["setup"] => tools::install(&root()),
         ["models", "--from", data] => models::reduce_all(&root(), &PathBuf::from(data)),
+        ["fuzz", target, seconds] => fuzz::fuzz(&root(), target, seconds),
         ["codegen"] => codegen::write(&root()),
         _ => Err(USAGE.to_owned()),
     };

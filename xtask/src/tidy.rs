@@ -24,7 +24,7 @@ const CRATES_BANNED: [&str; 4] = ["ring", "openssl", "native-tls", "chrono"];
 
 pub fn check(root: &Path) -> Result<(), String> {
     let mut found = Vec::new();
-    for folder in ["crates", "tests", "xtask", "bench"] {
+    for folder in ["crates", "tests", "xtask", "bench", "fuzz"] {
         for path in rust_files(&root.join(folder)) {
             check_file(root, &path, &mut found)?;
         }

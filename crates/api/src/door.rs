@@ -22,7 +22,7 @@ pub(crate) struct Opened {
     target: Target,
 }
 
-enum Target {
+pub(crate) enum Target {
     Operation(&'static Operation, Vec<(&'static str, String)>),
     /// The query protocol names its operation in the body.
     InForm,
@@ -102,7 +102,7 @@ impl Api {
     }
 }
 
-fn target(service: &'static Service, head: &Head) -> Target {
+pub(crate) fn target(service: &'static Service, head: &Head) -> Target {
     let unknown = || Fault::UnknownOperation(format!("Unknown operation: {} {}", head.method, shown(&head.path)));
     match service.protocol {
         Protocol::Query => Target::InForm,
@@ -131,7 +131,12 @@ fn named(service: &Service, name: &str) -> Result<&'static Operation, Fault> {
 }
 
 /// The operation and its input as one JSON object.
-fn read(service: &Service, target: Target, head: &Head, body: &[u8]) -> Result<(&'static Operation, Value), Fault> {
+pub(crate) fn read(
+    service: &Service,
+    target: Target,
+    head: &Head,
+    body: &[u8],
+) -> Result<(&'static Operation, Value), Fault> {
     match target {
         Target::Refused(fault) => Err(fault),
         Target::Operation(operation, labels) => {
@@ -175,7 +180,7 @@ fn refused(service: &Service, refusal: Fault, request_id: &str) -> Answer {
     failed(service, &fault(service, refusal), request_id)
 }
 
-fn failed(service: &Service, error: &Error, request_id: &str) -> Answer {
+pub(crate) fn failed(service: &Service, error: &Error, request_id: &str) -> Answer {
     match service.protocol {
         Protocol::Query => query::error(service, error, request_id),
         Protocol::Json => json_1_1::error(service, error, request_id),

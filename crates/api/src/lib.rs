@@ -21,6 +21,7 @@ mod rest_json;
 mod route;
 mod server;
 mod validation;
+mod without_network;
 mod xml;
 
 use std::sync::Arc;
@@ -30,7 +31,9 @@ use services::Services;
 use tokio::sync::Semaphore;
 
 pub use aws_calls::ApiCell;
+pub use message::Answer;
 pub use server::serve;
+pub use without_network::{Reading, call, read};
 
 /// What the binary knows and the services do not.
 #[derive(Clone, Debug)]

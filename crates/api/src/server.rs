@@ -169,7 +169,7 @@ fn head(parts: &hyper::http::request::Parts) -> Result<Head, (Head, &'static str
 
 /// A page in a browser can send requests here under a name that its own DNS server points at this machine. It cannot
 /// under an address, and not under names that are not its own.
-fn is_host_allowed(head: &Head, names: &[String]) -> bool {
+pub(crate) fn is_host_allowed(head: &Head, names: &[String]) -> bool {
     let Some(host) = head.header("host") else { return false };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

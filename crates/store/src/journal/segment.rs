@@ -27,6 +27,9 @@ const BODY_BYTES_MAX: usize = BODY_HEAD_BYTES + STREAM_BYTES_MAX + ENTRY_BYTES_M
 /// that nobody who reads on from there misses it. More than a second's entries.
 const RESTART_GAP: u64 = 1 << 20;
 
+/// No journal counts this far. An entry that claims to is damaged: it would leave no numbers for those to come.
+const SEQUENCE_MAX: u64 = u64::MAX / 2;
+
 pub(super) struct Segments {
     folder: PathBuf,
     /// Oldest first; the last one may be open.
@@ -256,7 +259,7 @@ fn decode(body: Bytes) -> Option<Held> {
     let (stream_bytes, rest) = rest.split_first_chunk::<2>()?;
     let (stream, value) = rest.split_at_checked(usize::from(u16::from_be_bytes(*stream_bytes)))?;
     Some(Held {
-        sequence: u64::from_be_bytes(*sequence),
+        sequence: Some(u64::from_be_bytes(*sequence)).filter(|sequence| *sequence <= SEQUENCE_MAX)?,
         at_ms: i64::from_be_bytes(*at_ms),
         stream: std::str::from_utf8(stream).ok()?.into(),
         value: Bytes::copy_from_slice(value),
