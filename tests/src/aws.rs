@@ -17,6 +17,7 @@ pub struct Aws<'a> {
     access_key_id: String,
     secret_access_key: String,
     region: String,
+    ca_bundle: Option<PathBuf>,
 }
 
 impl<'a> Aws<'a> {
@@ -27,6 +28,7 @@ impl<'a> Aws<'a> {
             access_key_id: credentials.access_key_id.clone(),
             secret_access_key: credentials.secret_access_key.clone(),
             region: server.region().to_owned(),
+            ca_bundle: server.api_url().starts_with("https://").then(|| server.root_ca()),
         }
     }
 
@@ -37,6 +39,12 @@ impl<'a> Aws<'a> {
 
     pub fn with_key_id(mut self, key_id: &str) -> Self {
         key_id.clone_into(&mut self.access_key_id);
+        self
+    }
+
+    /// The roots that TLS trusts; `None` are the machine's own.
+    pub fn with_ca_bundle(mut self, path: Option<PathBuf>) -> Self {
+        self.ca_bundle = path;
         self
     }
 
@@ -100,6 +108,9 @@ impl<'a> Aws<'a> {
             .env("AWS_SHARED_CREDENTIALS_FILE", &nowhere)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_PAGER", "");
+        if let Some(path) = &self.ca_bundle {
+            command.env("AWS_CA_BUNDLE", path);
+        }
         command
     }
 }

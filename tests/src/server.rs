@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use fleet::{AwsClient, Credentials};
+use fleet::{AwsClient, ClientTls, Credentials};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -49,11 +49,32 @@ impl Default for DataDir {
 pub struct Options {
     pub region: &'static str,
     pub halt_at: Option<&'static str>,
+    pub api_addr: &'static str,
+    pub mqtt_addr: &'static str,
+    /// Flags and their values.
+    pub more: Vec<String>,
+    /// Behind what every test's config file says.
+    pub config: &'static str,
+}
+
+impl Options {
+    /// With these words behind `landfall serve`.
+    pub fn with(more: &[&str]) -> Self {
+        Self { more: more.iter().map(|word| (*word).to_owned()).collect(), ..Self::default() }
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { region: "us-east-1", halt_at: None }
+        let any_port = "127.0.0.1:0";
+        Self {
+            region: "us-east-1",
+            halt_at: None,
+            api_addr: any_port,
+            mqtt_addr: any_port,
+            more: Vec::new(),
+            config: "",
+        }
     }
 }
 
@@ -78,10 +99,10 @@ impl Server {
     /// Ready when this returns.
     pub fn start_on(data: &DataDir, options: &Options) -> Self {
         let config = data.file("landfall.toml");
-        std::fs::write(&config, Self::CONFIG).expect("room for a config file");
+        std::fs::write(&config, Self::CONFIG.to_owned() + options.config).expect("room for a config file");
         let mut command = Self::program();
-        command.args(["serve", "--api-addr", "127.0.0.1:0", "--mqtt-addr", "127.0.0.1:0"]);
-        command.args(["--endpoint-name", "localhost", "--region", options.region]);
+        command.args(["serve", "--api-addr", options.api_addr, "--mqtt-addr", options.mqtt_addr]);
+        command.args(["--region", options.region]).args(&options.more);
         command.arg("--data-dir").arg(data.server_path()).arg("--config").arg(config);
         if let Some(step) = options.halt_at {
             command.args(["--halt-at", step]);
@@ -140,7 +161,7 @@ impl Server {
     }
 
     pub fn root_ca(&self) -> PathBuf {
-        self.data_path().join("root-CA.crt")
+        self.fact("root_ca").into()
     }
 
     /// Of `run.json`.
@@ -165,8 +186,12 @@ impl Server {
         self.fact("mqtt_addr").parse().expect("an address")
     }
 
+    pub fn api_addr(&self) -> SocketAddr {
+        self.fact("api_addr").parse().expect("an address")
+    }
+
     pub fn api_url(&self) -> String {
-        format!("http://{}", self.fact("api_addr"))
+        self.fact("api_url").to_owned()
     }
 
     pub fn credentials(&self) -> &Credentials {
@@ -179,7 +204,14 @@ impl Server {
 
     /// fleet's client, for what takes many calls.
     pub fn client(&self) -> AwsClient {
-        AwsClient::new(&self.api_url(), self.region(), self.credentials.clone()).expect("the API's address is usable")
+        let credentials = self.credentials.clone();
+        if !self.api_url().starts_with("https://") {
+            return AwsClient::new(&self.api_url(), self.region(), credentials).expect("the API's address is usable");
+        }
+        let (addr, root) = (self.api_addr(), std::fs::read_to_string(self.root_ca()).expect("the server's root"));
+        let tls = ClientTls::new(&root, self.fact("endpoint")).expect("a usable root");
+        AwsClient::with_tls(&addr.ip().to_string(), addr.port(), &tls, self.region(), credentials)
+            .expect("a usable root")
     }
 
     pub fn mosquitto(&self) -> Mosquitto {

@@ -20,6 +20,7 @@ mod query;
 mod rest_json;
 mod route;
 mod server;
+mod tls;
 mod validation;
 mod without_network;
 mod xml;
@@ -31,8 +32,10 @@ use services::Services;
 use tokio::sync::Semaphore;
 
 pub use aws_calls::ApiCell;
+pub use limits::Limits;
 pub use message::Answer;
 pub use server::serve;
+pub use tls::Tls;
 pub use without_network::{Reading, call, read};
 
 /// What the binary knows and the services do not.
@@ -43,6 +46,7 @@ pub struct Settings {
     /// The server's own root CA, for devices to trust.
     pub root_ca_pem: String,
     pub version: String,
+    pub limits: Limits,
 }
 
 /// The door. Cheap to clone.

@@ -2,6 +2,23 @@
 
 use std::time::Duration;
 
+/// What the operator may set, each with the reason for its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections. One costs some 30 KiB with TLS.
+    pub connections_max: usize,
+    /// Of these, from one address: an SDK keeps ten to fifty, a machine in CI runs several.
+    pub connections_per_address_max: usize,
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections_max: 512, connections_per_address_max: 128, handshake_timeout: Duration::from_secs(10) }
+    }
+}
+
 /// A body of most operations. The largest legitimate ones are a CA certificate (64 KiB) and a rule (256 KiB).
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -36,8 +53,6 @@ pub const ECHO_CHARACTERS_MAX: usize = 128;
 
 /// Violations that one answer lists.
 pub const VIOLATIONS_MAX: usize = 20;
-
-pub const CONNECTIONS_MAX: usize = 256;
 
 /// From the start of a connection, or the end of an answer, to the end of the next head.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,8 +1,7 @@
 //! HTTP/1.1 on a listener: connections and times bounded, the Host header checked, an orderly end.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,24 +12,30 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use services::places::{NoPlace, Places};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::limits::{
-    BODY_BYTES_MAX, BODY_TIMEOUT, CONNECTIONS_MAX, DRAIN_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX,
-    URI_BYTES_MAX,
+    BODY_BYTES_MAX, BODY_TIMEOUT, DRAIN_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, URI_BYTES_MAX,
 };
 use crate::message::{Answer, Head};
-use crate::{Api, own_pages};
+use crate::{Api, Tls, own_pages};
 
 /// A pause after a failed accept: out of file descriptors, trying again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections turned away leave one line in the log in this time.
+const TURNED_AWAY_PAUSE: Duration = Duration::from_secs(1);
+
 /// Answers on `listener` until `shutdown` turns true, then lets open requests end.
-pub async fn serve(listener: TcpListener, api: Api, mut shutdown: watch::Receiver<bool>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+pub async fn serve(listener: TcpListener, api: Api, tls: Option<Tls>, mut shutdown: watch::Receiver<bool>) {
+    let limits = &api.inner.settings.limits;
+    let places = Places::new(limits.connections_max, limits.connections_per_address_max);
+    let mut turned_away = TurnedAway::default();
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -40,15 +45,15 @@ pub async fn serve(listener: TcpListener, api: Api, mut shutdown: watch::Receive
         // Those that have ended are taken away as new ones come.
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, source)) => match Arc::clone(&permits).try_acquire_owned() {
-                Ok(permit) => {
-                    let (api, shutdown) = (api.clone(), shutdown.clone());
+            Ok((stream, source)) => match places.take(source.ip()) {
+                Ok(place) => {
+                    let (api, tls, shutdown) = (api.clone(), tls.clone(), shutdown.clone());
                     connections.spawn(async move {
-                        let _permit = permit;
-                        connection(stream, api, shutdown).await;
+                        let _place = place;
+                        accepted_connection(stream, tls, api, shutdown).await;
                     });
                 }
-                Err(_) => tracing::warn!(%source, "refused: {CONNECTIONS_MAX} API connections are open"),
+                Err(why) => turned_away.tell(source, why),
             },
             Err(error) => {
                 tracing::warn!(%error, "the API port could not accept");
@@ -60,6 +65,45 @@ pub async fn serve(listener: TcpListener, api: Api, mut shutdown: watch::Receive
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN_TIMEOUT, all_ended).await.is_err() {
         tracing::warn!("API requests were still open at the end of the drain");
+    }
+}
+
+#[derive(Default)]
+struct TurnedAway {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl TurnedAway {
+    fn tell(&mut self, source: SocketAddr, why: NoPlace) {
+        if self.told.is_some_and(|at| at.elapsed() < TURNED_AWAY_PAUSE) {
+            self.untold = self.untold.saturating_add(1);
+            return;
+        }
+        let others = std::mem::take(&mut self.untold);
+        let bound = match why {
+            NoPlace::Full => "limits.api_connections",
+            NoPlace::AddressFull => "limits.api_connections_per_address",
+        };
+        tracing::warn!(%source, bound, others, "an API connection was turned away: as many are open as are allowed");
+        self.told = Some(Instant::now());
+    }
+}
+
+/// Its handshake, where the port has TLS, and then its requests.
+async fn accepted_connection(stream: TcpStream, tls: Option<Tls>, api: Api, mut shutdown: watch::Receiver<bool>) {
+    let Some(tls) = tls else { return connection(stream, api, shutdown).await };
+    let handshake = tokio::time::timeout(api.inner.settings.limits.handshake_timeout, tls.accept(stream));
+    // Boxed: what only the handshake needs is not kept for the life of the connection.
+    let handshake = Box::pin(handshake);
+    let outcome = tokio::select! {
+        outcome = handshake => outcome,
+        () = ended(&mut shutdown) => return,
+    };
+    match outcome {
+        Ok(Ok(stream)) => connection(stream, api, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake on the API port failed"),
+        Err(_) => tracing::debug!("a TLS handshake on the API port took too long"),
     }
 }
 

@@ -82,7 +82,7 @@ impl AwsClient {
         })
     }
 
-    /// https to `host:port`, trusting what `tls` trusts.
+    /// https to `host:port`, an IPv6 address without brackets, trusting what `tls` trusts.
     pub fn with_tls(
         host: &str,
         port: u16,
@@ -92,7 +92,7 @@ impl AwsClient {
     ) -> Result<Self, Error> {
         let tls = (Arc::new(tls.config()?), tls.server_name().clone());
         Ok(Self {
-            authority: format!("{host}:{port}"),
+            authority: if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") },
             host: host.to_owned(),
             port,
             tls: Some(tls),

@@ -8,10 +8,10 @@ use broker::Broker;
 use rustls_pki_types::CertificateDer;
 use services::Services;
 use services::admission::Refused;
+use services::places::{NoPlace, Place, Places};
 
 use crate::limits::Limits;
 use crate::peer::Peer;
-use crate::places::{NoPlace, Place, Places};
 use crate::server_identity::ServerIdentity;
 use crate::tls::TlsDoor;
 use crate::verifier::LeafJudge;

@@ -13,6 +13,9 @@ pub struct Limits {
     /// Handshakes between ClientHello and Finished at once. A handshake is some 0.3 ms of CPU and then waiting for the
     /// peer; more at once would only make all of them late.
     pub handshakes_max: usize,
+    /// Of these, from one address: who says hello and then nothing holds a place for the whole timeout, and must not hold
+    /// them all.
+    pub handshakes_per_address_max: usize,
     /// From TCP accept to a whole ClientHello, and again from there to the end of the handshake. AWS gives its devices
     /// seconds too; a modem on a bad link needs several.
     pub handshake_timeout: Duration,
@@ -31,7 +34,8 @@ impl Default for Limits {
         Self {
             connections_max: 20_000,
             connections_per_address_max: 10_000,
-            handshakes_max: 256,
+            handshakes_max: 512,
+            handshakes_per_address_max: 128,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(2),

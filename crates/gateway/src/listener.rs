@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::admission::Refusal;
 use services::admission::Refused;
+use services::places::{NoPlace, Place};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,7 +16,6 @@ use crate::closing::close_socket;
 use crate::connection;
 use crate::gateway::Gateway;
 use crate::peer::Peer;
-use crate::places::{NoPlace, Place};
 
 /// After a failed accept (no file descriptors left, as a rule), before the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -9,7 +9,8 @@ use domain::x509::Certificate;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
+use rustls::{CipherSuite, SignatureAlgorithm};
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Certificates of a server's chain; more is a mistake in the file.
@@ -19,7 +20,7 @@ const CHAIN_CERTIFICATES_MAX: usize = 10;
 #[derive(Clone)]
 pub struct ServerKey(Arc<CertifiedKey>);
 
-/// The keys in the order of preference. A client gets the first whose signatures it says it can verify.
+/// The keys in the order of preference. A client gets the first that it says it can use.
 #[derive(Debug)]
 pub struct ServerIdentity {
     keys: ArcSwap<Vec<ServerKey>>,
@@ -42,7 +43,15 @@ impl ServerKey {
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
             .collect::<Result<_, _>>()
             .map_err(|error| ServerKeyError::Certificate(error.to_string()))?;
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| ServerKeyError::Key(error.to_string()))?;
+        if chain.is_empty() {
+            return Err(ServerKeyError::NoCertificate);
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+            ServerKeyError::Key(match error {
+                pem::Error::NoItemsFound => "the file holds none".to_owned(),
+                error => error.to_string(),
+            })
+        })?;
         Self::from_der(chain, &key)
     }
 
@@ -59,20 +68,32 @@ impl ServerKey {
         }
         Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
     }
+
+    /// The server's own certificate.
+    pub fn leaf_der(&self) -> &[u8] {
+        self.0.cert.first().map_or(&[], |leaf| leaf.as_ref())
+    }
+
+    /// Whether a client that says this of itself can use it. With TLS 1.3 the signature alone counts, with 1.2 the suite
+    /// names the kind of key as well.
+    fn suits(&self, hello: &ClientHello<'_>) -> bool {
+        let suites = hello.cipher_suites();
+        let signs = |suite: &CipherSuite| match (suite.as_str().unwrap_or_default(), self.0.key.algorithm()) {
+            (name, _) if name.starts_with("TLS13_") => true,
+            (name, SignatureAlgorithm::RSA) => name.contains("_RSA_"),
+            (name, _) => name.contains("_ECDSA_"),
+        };
+        suites.iter().any(signs) && self.0.key.choose_scheme(hello.signature_schemes()).is_some()
+    }
 }
 
 impl ServerIdentity {
     pub fn new(key: ServerKey) -> Self {
-        Self { keys: ArcSwap::from_pointee(vec![key]) }
+        Self::of(vec![key])
     }
 
-    /// Adds a key behind those that are there.
-    pub fn add(&self, key: &ServerKey) {
-        self.keys.rcu(|keys| {
-            let mut keys = Vec::clone(keys);
-            keys.push(key.clone());
-            keys
-        });
+    pub fn of(keys: Vec<ServerKey>) -> Self {
+        Self { keys: ArcSwap::from_pointee(keys) }
     }
 
     /// New handshakes take these; live connections keep what they have.
@@ -84,8 +105,7 @@ impl ServerIdentity {
 impl ResolvesServerCert for ServerIdentity {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let keys = self.keys.load();
-        let fitting = keys.iter().find(|key| key.0.key.choose_scheme(hello.signature_schemes()).is_some());
-        fitting.map(|key| key.0.clone())
+        keys.iter().find(|key| key.suits(&hello)).map(|key| key.0.clone())
     }
 }
 

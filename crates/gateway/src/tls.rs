@@ -15,11 +15,11 @@ use rustls::{CertificateError, ServerConfig, version};
 use rustls_pki_types::CertificateDer;
 use services::admission::Refused;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::handshakes::Handshakes;
 use crate::limits::Limits;
 use crate::peer::Peer;
 use crate::server_identity::ServerIdentity;
@@ -34,7 +34,7 @@ const ALPN_MQTT_CA: &[u8] = b"x-amzn-mqtt-ca";
 pub struct TlsDoor {
     plain: Arc<ServerConfig>,
     mqtt_ca: Arc<ServerConfig>,
-    handshakes: Semaphore,
+    handshakes: Handshakes,
     timeout: Duration,
 }
 
@@ -68,12 +68,12 @@ impl TlsDoor {
         Ok(Self {
             plain: Arc::new(plain),
             mqtt_ca: Arc::new(mqtt_ca),
-            handshakes: Semaphore::new(limits.handshakes_max),
+            handshakes: Handshakes::new(limits.handshakes_max, limits.handshakes_per_address_max),
             timeout: limits.handshake_timeout,
         })
     }
 
-    /// A place among the running handshakes is taken only once the ClientHello is there: who says nothing takes none.
+    /// A turn among the handshakes is taken only once the ClientHello is there: who says nothing takes none.
     pub async fn accept(&self, socket: TcpStream, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
         let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
         let start = match timeout(self.timeout, &mut hello).await {
@@ -83,7 +83,7 @@ impl TlsDoor {
         };
         peer.learn_hello(&start.client_hello());
         let config = self.config_for(&start.client_hello());
-        let Ok(Ok(_place)) = timeout(self.timeout, self.handshakes.acquire()).await else {
+        let Ok(Some(_turn)) = timeout(self.timeout, self.handshakes.turn(peer.source.ip())).await else {
             let refusal = Refusal::Overloaded("too many handshakes at once".to_owned());
             return Err(HandshakeEnded::new(refusal, Some(start.io)));
         };

@@ -5,9 +5,12 @@ use crate::run_file::RunFile;
 
 pub fn of(run: &RunFile, data_dir: &DataDir) -> String {
     let RunFile { endpoint, region, account_id, mqtt_addr, .. } = run;
-    let url = run.endpoint_url();
-    let root_ca = data_dir.file("root-CA.crt");
-    let (root_ca, data, port) = (root_ca.display(), data_dir.path().display(), mqtt_addr.port());
+    let url = run.api_url.as_str();
+    let (data, port) = (data_dir.path().display(), mqtt_addr.port());
+    let (root_ca, cafile) = match &run.root_ca {
+        Some(path) => (path.display().to_string(), format!("--cafile '{}'", path.display())),
+        None => ("the public one of your certificate".to_owned(), "--tls-use-os-certs".to_owned()),
+    };
     format!(
         "Landfall {version} is ready.
 
@@ -21,7 +24,7 @@ Point the AWS CLI at it:
   aws iot describe-endpoint --endpoint-type iot:Data-ATS
 
 Connect a device:
-  mosquitto_pub --cafile '{root_ca}' --cert device.crt --key device.key -h {endpoint} -p {port} -q 1 -i my-device -t my/topic -m Hello -d
+  mosquitto_pub {cafile} --cert device.crt --key device.key -h {endpoint} -p {port} -q 1 -i my-device -t my/topic -m Hello -d
 
 See why a device was refused:
   landfall explain --data-dir '{data}'

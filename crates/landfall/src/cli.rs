@@ -63,12 +63,18 @@ pub struct ServeFlags {
     /// A name or address in the server's certificate; the first is what describe-endpoint answers [default: localhost].
     #[arg(long = "endpoint-name", value_name = "NAME", env = "LANDFALL_ENDPOINT_NAME", value_delimiter = ',')]
     pub endpoint_names: Vec<String>,
+    /// Serve the API with TLS on loopback too; elsewhere it always is, unless --insecure-http.
+    #[arg(long, env = "LANDFALL_API_TLS")]
+    pub api_tls: bool,
     /// Your own server certificate, PEM, leaf first.
     #[arg(long, value_name = "FILE", env = "LANDFALL_SERVER_CERT")]
     pub server_cert: Option<PathBuf>,
     /// The key that belongs to it, PEM.
     #[arg(long, value_name = "FILE", env = "LANDFALL_SERVER_KEY")]
     pub server_key: Option<PathBuf>,
+    /// The root CA of your own certificate, for clients to trust, where it is not in the certificate's file.
+    #[arg(long, value_name = "FILE", env = "LANDFALL_SERVER_CA")]
+    pub server_ca: Option<PathBuf>,
     /// Serve the API without TLS on an address that is not loopback.
     #[arg(long, env = "LANDFALL_INSECURE_HTTP")]
     pub insecure_http: bool,

@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fleet::{AwsClient, AwsRequest, Credentials};
+use fleet::{AwsClient, AwsRequest, ClientTls, Credentials};
 
 use crate::Sentence;
 use crate::data_dir::DataDir;
 use crate::run_file::RunFile;
+use crate::server_certificate::reachable;
 
 /// A server on this machine that takes longer does not answer at all.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -21,7 +22,17 @@ pub fn of(run: &RunFile, data_dir: &DataDir) -> Result<AwsClient, Sentence> {
         secret_access_key: root.secret_access_key,
         session_token: None,
     };
-    AwsClient::new(&run.endpoint_url(), &run.region, credentials).map_err(|err| err.to_string().into())
+    if !run.has_tls() {
+        return AwsClient::new(&run.api_url, &run.region, credentials).map_err(|err| err.to_string().into());
+    }
+    // By the address that is bound, under the name that the certificate has.
+    let addr = reachable(run.api_addr);
+    let tls = ClientTls::new(&run.root_ca_pem, run.api_host());
+    let client =
+        tls.and_then(|tls| AwsClient::with_tls(&addr.ip().to_string(), addr.port(), &tls, &run.region, credentials));
+    client.map_err(|err| {
+        format!("{}: {err}. Name the root CA of the server's certificate with --server-ca.", run.api_url).into()
+    })
 }
 
 /// GET on one of our own pages.
@@ -34,7 +45,7 @@ pub async fn get_own(data_dir: &Path, path: &str, query: &str) -> Result<serde_j
         Err(err) => {
             return Err(format!(
                 "the server at {} cannot be reached ({err}). If it is gone, start it again: landfall serve --data-dir {}",
-                run.endpoint_url(),
+                run.api_url,
                 data_dir.path().display()
             )
             .into());

@@ -9,18 +9,28 @@ pub fn main(arguments: &EnvArguments) -> Result<(), Sentence> {
     let data_dir = DataDir::existing(&arguments.data_dir)?;
     let run = RunFile::read(&data_dir)?;
     let root = data_dir.read_root_credentials()?;
-    let url = run.endpoint_url();
+    let url = run.api_url.as_str();
+    let root_ca = run.root_ca.as_ref().map(|path| path.display().to_string());
+    // Python's and Go's clients take their roots from here; Node's from its own variable.
+    let bundle = root_ca.as_deref().filter(|_| run.has_tls());
     for (name, value) in [
-        ("AWS_ENDPOINT_URL", url.as_str()),
+        ("AWS_ENDPOINT_URL", url),
         ("AWS_ACCESS_KEY_ID", &root.access_key_id),
         ("AWS_SECRET_ACCESS_KEY", &root.secret_access_key),
         ("AWS_DEFAULT_REGION", &run.region),
         ("AWS_REGION", &run.region),
         ("LANDFALL_ENDPOINT", &run.endpoint),
         ("LANDFALL_MQTT_PORT", &run.mqtt_addr.port().to_string()),
-        ("LANDFALL_ROOT_CA", &data_dir.file("root-CA.crt").display().to_string()),
     ] {
         println!("export {name}={}", quoted(value));
+    }
+    for (name, value) in
+        [("LANDFALL_ROOT_CA", root_ca.as_deref()), ("AWS_CA_BUNDLE", bundle), ("NODE_EXTRA_CA_CERTS", bundle)]
+    {
+        match value {
+            Some(value) => println!("export {name}={}", quoted(value)),
+            None => println!("unset {name}"),
+        }
     }
     // Whatever the shell had before would win over the keys, or be sent along with them.
     println!("unset AWS_SESSION_TOKEN AWS_PROFILE");

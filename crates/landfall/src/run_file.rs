@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,12 @@ pub struct RunFile {
     pub account_id: String,
     /// The first name in the server's certificate: where devices connect to.
     pub endpoint: String,
+    /// What the AWS CLI and the SDKs on this machine are pointed at.
+    pub api_url: String,
+    /// What clients are to trust; absent where it is a public CA that they know.
+    pub root_ca: Option<PathBuf>,
+    /// What the verbs of this program trust.
+    pub root_ca_pem: String,
 }
 
 impl RunFile {
@@ -42,12 +49,14 @@ impl RunFile {
         let _ = fs::remove_file(data_dir.file(NAME));
     }
 
-    /// What the AWS CLI and the SDKs are pointed at. An address that stands for all is reached on loopback.
-    pub fn endpoint_url(&self) -> String {
-        let mut addr = self.api_addr;
-        if addr.ip().is_unspecified() {
-            addr.set_ip(if addr.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-        }
-        format!("http://{addr}")
+    /// Without the port, and an IPv6 address without its brackets.
+    pub fn api_host(&self) -> &str {
+        let authority = self.api_url.split_once("://").map_or(self.api_url.as_str(), |(_, authority)| authority);
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    pub fn has_tls(&self) -> bool {
+        self.api_url.starts_with("https://")
     }
 }

@@ -1,13 +1,13 @@
 //! The server's life, top to bottom: open, build, listen, drain.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Api, ApiCell};
+use api::{Api, ApiCell, Tls};
 use broker::Broker;
 use functions::{AwsCalls, Functions};
-use gateway::{Gateway, Limits, ServerIdentity, ServerKey};
+use gateway::Gateway;
 use services::{Checkpoints, Clock, Config, Services, Step};
 use store::Store;
 use tokio::net::TcpListener;
@@ -18,8 +18,9 @@ use tokio::task::JoinSet;
 use crate::cli::ServeFlags;
 use crate::data_dir::DataDir;
 use crate::run_file::RunFile;
-use crate::settings::Settings;
-use crate::{Sentence, banner, server_certificate};
+use crate::server_certificate::{ServerCertificates, reachable};
+use crate::settings::{ApiTransport, Settings};
+use crate::{Sentence, banner};
 
 /// A worker that nobody has called for this long ends.
 const WORKER_IDLE: Duration = Duration::from_secs(300);
@@ -85,12 +86,8 @@ impl Server {
         let store = Store::open(&data_dir.file("store")).map_err(|err| err.to_string())?;
         let root = data_dir.root_credentials()?;
         let clock = Clock::system();
-        let certificate = match &settings.own_certificate {
-            Some((certificate, key)) => server_certificate::read_own(certificate, key)?,
-            None => server_certificate::open(&data_dir, &settings.endpoint_names, clock.now())?,
-        };
-        let key = ServerKey::from_pem(&certificate.chain, &certificate.key)
-            .map_err(|err| format!("the server's certificate and key cannot be used: {err}."))?;
+        let certificates = Arc::new(ServerCertificates::open(&settings, &data_dir, clock.now())?);
+        warn_of_weakness(&settings, &certificates);
 
         let broker = Broker::new();
         let cell = ApiCell::default();
@@ -99,37 +96,35 @@ impl Server {
             region: settings.region.clone(),
             account: settings.account.clone(),
             root,
-            endpoint_names: settings.endpoint_names.clone(),
+            endpoint_names: certificates.endpoint_names.clone(),
             async_retry_ms: settings.async_retry_ms.clone(),
             checkpoints: settings.checkpoints.clone(),
         };
-        let services = Services::new(config, store.clone(), broker.clone(), functions.clone(), clock)
+        let services = Services::new(config, store.clone(), broker.clone(), functions.clone(), clock.clone())
             .map_err(|err| format!("data_dir {}: {}", data_dir.path().display(), err.message))?;
         services.settle_identity().await.map_err(|err| err.message)?;
-        let api = Api::new(services.clone(), api_settings(&settings, &data_dir)?);
+        let api = Api::new(services.clone(), api_settings(&settings, &certificates));
         cell.set(&api);
-        let gateway = Gateway::new(services.clone(), broker, Arc::new(ServerIdentity::new(key)), Limits::default())
-            .map_err(|err| format!("TLS could not be set up: {err}."))?;
+        let no_tls = |err| format!("TLS could not be set up: {err}.");
+        let identity = certificates.identity.clone();
+        let api_tls = match settings.api_transport {
+            ApiTransport::Http => None,
+            ApiTransport::Https => Some(Tls::new(identity.clone()).map_err(no_tls)?),
+        };
+        let gateway =
+            Gateway::new(services.clone(), broker, identity, settings.device_limits.clone()).map_err(no_tls)?;
 
         let api_listener = bind("api_addr", settings.api_addr).await?;
         let mqtt_listener = bind("mqtt_addr", settings.mqtt_addr).await?;
-        let run = RunFile {
-            pid: std::process::id(),
-            api_addr: address(&api_listener)?,
-            mqtt_addr: address(&mqtt_listener)?,
-            alpn_addr: None,
-            plain_mqtt_addr: None,
-            region: settings.region.to_string(),
-            account_id: settings.account.to_string(),
-            endpoint: settings.endpoint_names.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
-        };
+        let run = run_file(&settings, &certificates, address(&api_listener)?, address(&mqtt_listener)?);
         let (shutdown, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn({
             let (services, stopping) = (services, stopping.clone());
             async move { services.run(stopping).await }
         });
-        tasks.spawn(api::serve(api_listener, api.clone(), stopping.clone()));
+        tasks.spawn(api::serve(api_listener, api.clone(), api_tls, stopping.clone()));
+        tasks.spawn(certificates.keep_fresh(clock, stopping.clone()));
         tasks.spawn(async move {
             if let Err(error) = gateway::serve(mqtt_listener, gateway, stopping).await {
                 tracing::error!(%error, "the device port cannot be served");
@@ -172,18 +167,53 @@ fn functions(store: Store, cell: &ApiCell, checkpoints: Checkpoints) -> Result<F
     Ok(Functions::new(config, store, with_checkpoints))
 }
 
-fn api_settings(settings: &Settings, data_dir: &DataDir) -> Result<api::Settings, Sentence> {
-    let path = match &settings.own_certificate {
-        // The operator's certificate has a root of its own; what devices need to trust ends its chain.
-        Some((certificate, _)) => certificate.clone(),
-        None => data_dir.file("root-CA.crt"),
+fn run_file(
+    settings: &Settings,
+    certificates: &ServerCertificates,
+    api_addr: SocketAddr,
+    mqtt_addr: SocketAddr,
+) -> RunFile {
+    let api_url = match settings.api_transport {
+        ApiTransport::Http => format!("http://{}", reachable(api_addr)),
+        ApiTransport::Https => format!("https://{}", certificates.api_authority(api_addr)),
     };
-    let root_ca_pem = std::fs::read_to_string(&path).map_err(|err| format!("{}: {err}.", path.display()))?;
-    Ok(api::Settings {
-        host_names: settings.endpoint_names.clone(),
-        root_ca_pem,
+    RunFile {
+        pid: std::process::id(),
+        api_addr,
+        mqtt_addr,
+        alpn_addr: None,
+        plain_mqtt_addr: None,
+        region: settings.region.to_string(),
+        account_id: settings.account.to_string(),
+        endpoint: certificates.endpoint_names.first().cloned().unwrap_or_else(|| "localhost".to_owned()),
+        api_url,
+        root_ca: certificates.root_path.clone(),
+        root_ca_pem: certificates.root_pem.clone(),
+    }
+}
+
+/// What was asked for by name is done, and said.
+fn warn_of_weakness(settings: &Settings, certificates: &ServerCertificates) {
+    let api_addr = settings.api_addr;
+    if settings.api_transport == ApiTransport::Http && !api_addr.ip().to_canonical().is_loopback() {
+        tracing::warn!(%api_addr, "insecure_http: the API is served without TLS, and whoever listens on the network reads what it says");
+    }
+    let is_local =
+        |name: &String| name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    for (name, addr) in [("api_addr", api_addr), ("mqtt_addr", settings.mqtt_addr)] {
+        if addr.ip().is_unspecified() && certificates.endpoint_names.iter().all(is_local) {
+            tracing::warn!(%addr, "{name} listens to the network, but the server's certificate is for this machine alone; give the name or address that clients use with --endpoint-name");
+        }
+    }
+}
+
+fn api_settings(settings: &Settings, certificates: &ServerCertificates) -> api::Settings {
+    api::Settings {
+        host_names: certificates.endpoint_names.clone(),
+        root_ca_pem: certificates.root_pem.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
+        limits: settings.api_limits.clone(),
+    }
 }
 
 async fn bind(name: &str, addr: SocketAddr) -> Result<TcpListener, Sentence> {

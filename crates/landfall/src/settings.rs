@@ -3,13 +3,16 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use domain::{AccountId, Region};
+use gateway::Limits as DeviceLimits;
 use serde::Deserialize;
 use services::{Checkpoints, Step};
 
 use crate::Sentence;
 use crate::cli::ServeFlags;
+use crate::server_certificate::OwnFiles;
 
 /// The pauses before Lambda's second and third attempt of an asynchronous invocation.
 const ASYNC_RETRY_S_DEFAULT: [u32; 2] = [60, 120];
@@ -21,10 +24,21 @@ pub struct Settings {
     pub mqtt_addr: SocketAddr,
     pub region: Region,
     pub account: AccountId,
+    /// As asked for; empty where the certificate decides.
     pub endpoint_names: Vec<String>,
-    pub own_certificate: Option<(PathBuf, PathBuf)>,
+    pub own_certificate: Option<OwnFiles>,
+    pub api_transport: ApiTransport,
+    pub api_limits: api::Limits,
+    pub device_limits: DeviceLimits,
     pub async_retry_ms: Vec<i64>,
     pub checkpoints: Checkpoints,
+}
+
+/// How the API is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiTransport {
+    Http,
+    Https,
 }
 
 /// The file. A key that nobody knows is a mistake worth hearing of.
@@ -42,7 +56,11 @@ struct File {
     endpoint_names: Vec<String>,
     server_cert: Option<PathBuf>,
     server_key: Option<PathBuf>,
+    server_ca: Option<PathBuf>,
     insecure_http: Option<bool>,
+    api_tls: Option<bool>,
+    #[serde(default)]
+    limits: Limits,
     #[serde(default)]
     functions: Functions,
 }
@@ -52,6 +70,56 @@ struct File {
 struct Functions {
     /// Seconds before the second, third ... attempt of an asynchronous invocation.
     async_retry_s: Option<Vec<u32>>,
+}
+
+/// What one address, or all of them, may take of the doors.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    api_connections: Option<usize>,
+    api_connections_per_address: Option<usize>,
+    device_connections: Option<usize>,
+    device_connections_per_address: Option<usize>,
+    device_handshakes: Option<usize>,
+    device_handshakes_per_address: Option<usize>,
+    handshake_timeout_s: Option<u32>,
+}
+
+impl Limits {
+    fn apply(&self) -> Result<(api::Limits, DeviceLimits), Sentence> {
+        let (mut api, mut device) = (api::Limits::default(), DeviceLimits::default());
+        for (name, given, limit) in [
+            ("api_connections", self.api_connections, &mut api.connections_max),
+            ("api_connections_per_address", self.api_connections_per_address, &mut api.connections_per_address_max),
+            ("device_connections", self.device_connections, &mut device.connections_max),
+            (
+                "device_connections_per_address",
+                self.device_connections_per_address,
+                &mut device.connections_per_address_max,
+            ),
+            ("device_handshakes", self.device_handshakes, &mut device.handshakes_max),
+            (
+                "device_handshakes_per_address",
+                self.device_handshakes_per_address,
+                &mut device.handshakes_per_address_max,
+            ),
+        ] {
+            match given {
+                Some(0) => return Err(format!("limits.{name} is 0, and nobody could connect. Give 1 or more.").into()),
+                Some(given) => *limit = given,
+                None => {}
+            }
+        }
+        match self.handshake_timeout_s {
+            Some(0) => return Err("limits.handshake_timeout_s is 0, and nobody could connect. Give 1 or more.".into()),
+            Some(seconds) => {
+                let timeout = Duration::from_secs(u64::from(seconds));
+                (api.handshake_timeout, device.handshake_timeout) = (timeout, timeout);
+            }
+            None => {}
+        }
+        Ok((api, device))
+    }
 }
 
 impl Settings {
@@ -66,21 +134,20 @@ impl Settings {
             }
         }
         let api_addr = flags.api_addr.or(file.api_addr).unwrap_or_else(|| loopback(4566));
-        if !api_addr.ip().is_loopback() && !flags.insecure_http && file.insecure_http != Some(true) {
-            return Err(format!(
-                "api_addr {api_addr} is not a loopback address, and the API would be served without TLS there. Use 127.0.0.1, or allow it with --insecure-http."
-            )
-            .into());
-        }
+        let given = |flag: bool, key: Option<bool>| if flag { Some(true) } else { key };
+        let api_transport = api_transport(
+            api_addr,
+            given(flags.api_tls, file.api_tls),
+            given(flags.insecure_http, file.insecure_http).unwrap_or(false),
+        )?;
         let region = flags.region.clone().or(file.region).unwrap_or_else(|| "us-east-1".to_owned());
         let account = flags.account_id.clone().or(file.account_id).unwrap_or_else(|| "123456789012".to_owned());
-        let own_certificate =
-            match (flags.server_cert.clone().or(file.server_cert), flags.server_key.clone().or(file.server_key)) {
-                (Some(certificate), Some(key)) => Some((certificate, key)),
-                (None, None) => None,
-                (Some(_), None) => return Err("server_cert is given without server_key; give both.".into()),
-                (None, Some(_)) => return Err("server_key is given without server_cert; give both.".into()),
-            };
+        let own_certificate = own_certificate(
+            flags.server_cert.clone().or(file.server_cert),
+            flags.server_key.clone().or(file.server_key),
+            flags.server_ca.clone().or(file.server_ca),
+        )?;
+        let (api_limits, device_limits) = file.limits.apply()?;
         let retry_s = file.functions.async_retry_s.unwrap_or_else(|| ASYNC_RETRY_S_DEFAULT.to_vec());
         Ok(Self {
             data_dir: flags.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("./landfall-data")),
@@ -90,9 +157,43 @@ impl Settings {
             account: account.parse().map_err(|err| format!("account_id {account:?} is not an account id: {err}."))?,
             endpoint_names: endpoint_names(&flags.endpoint_names, file.endpoint_names)?,
             own_certificate,
+            api_transport,
+            api_limits,
+            device_limits,
             async_retry_ms: retry_s.into_iter().map(|seconds| i64::from(seconds) * 1000).collect(),
             checkpoints: checkpoints(flags.halt_at.as_deref())?,
         })
+    }
+}
+
+/// Off loopback signatures and secrets would pass in the clear.
+fn api_transport(addr: SocketAddr, tls: Option<bool>, insecure: bool) -> Result<ApiTransport, Sentence> {
+    match (tls, insecure) {
+        (Some(true), true) => Err("api_tls and insecure_http exclude each other; leave one out.".into()),
+        (Some(true), false) => Ok(ApiTransport::Https),
+        (_, true) => Ok(ApiTransport::Http),
+        _ if addr.ip().to_canonical().is_loopback() => Ok(ApiTransport::Http),
+        (Some(false), false) => Err(format!(
+            "api_addr {addr} is not a loopback address, and api_tls = false would serve the API without TLS there. Leave it out, or allow it with --insecure-http."
+        )
+        .into()),
+        (None, false) => Ok(ApiTransport::Https),
+    }
+}
+
+fn own_certificate(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    root: Option<PathBuf>,
+) -> Result<Option<OwnFiles>, Sentence> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Ok(Some(OwnFiles { certificate, key, root })),
+        (None, None) if root.is_some() => {
+            Err("server_ca is given without server_cert and server_key; give all three.".into())
+        }
+        (None, None) => Ok(None),
+        (Some(_), None) => Err("server_cert is given without server_key; give both.".into()),
+        (None, Some(_)) => Err("server_key is given without server_cert; give both.".into()),
     }
 }
 
@@ -107,11 +208,8 @@ fn read_file(path: &Path) -> Result<File, Sentence> {
 
 fn endpoint_names(flags: &[String], file: Vec<String>) -> Result<Vec<String>, Sentence> {
     let names = if flags.is_empty() { file } else { flags.to_vec() };
-    if names.is_empty() {
-        return Ok(vec!["localhost".to_owned()]);
-    }
     for name in &names {
-        let host = |c: char| c.is_ascii_alphanumeric() || "-.*".contains(c);
+        let host = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
         if name.parse::<IpAddr>().is_err() && (name.is_empty() || name.len() > 253 || !name.chars().all(host)) {
             return Err(format!(
                 "endpoint_name {name:?} is neither a host name nor an address. Give it without scheme and port."
@@ -167,12 +265,43 @@ mod tests {
     }
 
     #[test]
+    fn the_api_has_tls_off_loopback_and_on_wish() {
+        for (text, expected) in [
+            ("", ApiTransport::Http),
+            ("api_addr = \"[::1]:4566\"", ApiTransport::Http),
+            ("api_addr = \"127.0.0.2:4566\"\napi_tls = false", ApiTransport::Http),
+            ("api_tls = true", ApiTransport::Https),
+            ("api_addr = \"0.0.0.0:4566\"", ApiTransport::Https),
+            ("api_addr = \"[::]:4566\"", ApiTransport::Https),
+            ("api_addr = \"192.0.2.1:4566\"\napi_tls = true", ApiTransport::Https),
+            ("api_addr = \"192.0.2.1:4566\"\ninsecure_http = true", ApiTransport::Http),
+        ] {
+            assert_eq!(with_file(text, |_| ()).expect(text).api_transport, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_are_those_of_the_file() {
+        let settings = with_file("[limits]\napi_connections_per_address = 7\nhandshake_timeout_s = 3\n", |_| ());
+        let settings = settings.expect("good settings");
+        assert_eq!(settings.api_limits.connections_per_address_max, 7);
+        assert_eq!(settings.api_limits.connections_max, api::Limits::default().connections_max);
+        assert_eq!(settings.device_limits.handshake_timeout, Duration::from_secs(3));
+        assert_eq!(settings.api_limits.handshake_timeout, Duration::from_secs(3));
+    }
+
+    #[test]
     fn a_mistake_is_named() {
         for (text, named) in [
             ("regoin = \"x\"", "regoin"),
             ("region = \"nowhere\"", "region"),
             ("account_id = \"1\"", "account_id"),
-            ("api_addr = \"10.0.0.1:4566\"", "--insecure-http"),
+            ("api_addr = \"10.0.0.1:4566\"\napi_tls = false", "--insecure-http"),
+            ("api_tls = true\ninsecure_http = true", "insecure_http"),
+            ("server_ca = \"a.pem\"", "server_cert"),
+            ("[limits]\napi_connections = 0", "limits.api_connections"),
+            ("[limits]\nhandshake_timeout_s = 0", "limits.handshake_timeout_s"),
+            ("[limits]\nconnections = 1", "connections"),
             ("server_cert = \"a.pem\"", "server_key"),
             ("endpoint_names = [\"https://x\"]", "endpoint_name"),
             ("alpn_addr = \"127.0.0.1:443\"", "alpn_addr"),

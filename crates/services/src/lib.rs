@@ -21,6 +21,7 @@ pub mod logs;
 pub mod messages;
 pub mod op;
 mod outbox;
+pub mod places;
 mod random;
 mod record;
 mod rules;

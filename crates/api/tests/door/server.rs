@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::{Api, ApiCell, Settings};
+use api::{Api, ApiCell, Limits, Settings};
 use broker::Broker;
 use domain::Timestamp;
 use domain::sigv4::{Credentials, Request, sign};
@@ -15,6 +15,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+/// From one address, which all clients here have.
+pub const CONNECTIONS_MAX: usize = 100;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
 
@@ -81,14 +84,18 @@ impl Server {
         };
         let clock = Clock::from_fn(|| NOW);
         let services = Services::new(config, store, Broker::new(), functions, clock).expect("services");
-        let settings =
-            Settings { host_names: Vec::new(), root_ca_pem: "the root's PEM".into(), version: "0.0.0".into() };
+        let settings = Settings {
+            host_names: Vec::new(),
+            root_ca_pem: "the root's PEM".into(),
+            version: "0.0.0".into(),
+            limits: Limits { connections_per_address_max: CONNECTIONS_MAX, ..Limits::default() },
+        };
         let api = Api::new(services, settings);
         cell.set(&api);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (shutdown, ending) = watch::channel(false);
-        let serving = Some(tokio::spawn(api::serve(listener, api.clone(), ending)));
+        let serving = Some(tokio::spawn(api::serve(listener, api.clone(), None, ending)));
         Self { address, api, calls: cell.aws_calls(), shutdown, serving, _directory: directory }
     }
 

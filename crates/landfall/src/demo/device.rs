@@ -12,6 +12,7 @@ use super::Steps;
 use crate::Sentence;
 use crate::data_dir::write_new;
 use crate::serve::Server;
+use crate::server_certificate::reachable;
 
 const CLIENT_ID: &str = "anyclientID";
 const TOPIC: &str = "JITR/test";
@@ -41,17 +42,13 @@ impl DemoDevice {
         let failed = |err: fleet::Error| format!("the device could not be made: {err}");
         let spec = DeviceSpec { version: CertificateVersion::V1, ..DeviceSpec::new("Demo device 1") };
         let device = ca.issue(&spec).map_err(failed)?;
-        let root = std::fs::read_to_string(server.data_dir.file("root-CA.crt")).map_err(|err| err.to_string())?;
-        let tls = ClientTls::new(&root, &server.run.endpoint).and_then(|tls| tls.with_device(&device, &[ca]));
+        let tls = ClientTls::new(&server.run.root_ca_pem, &server.run.endpoint)
+            .and_then(|tls| tls.with_device(&device, &[ca]));
         steps.say(&format!(
             "Certificate {} is signed by the factory's CA (X.509 version 1, as openssl x509 -req makes it); nobody registers it",
             &device.id().to_string()[..12]
         ));
-        let mut address = server.run.mqtt_addr;
-        if address.ip().is_unspecified() {
-            address.set_ip([127, 0, 0, 1].into());
-        }
-        Ok(Self { device, tls: tls.map_err(failed)?, address })
+        Ok(Self { device, tls: tls.map_err(failed)?, address: reachable(server.run.mqtt_addr) })
     }
 
     pub fn id(&self) -> CertificateId {

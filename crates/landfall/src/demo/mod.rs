@@ -44,7 +44,7 @@ async fn walk(server: &Server, once: bool) -> Result<(), Sentence> {
     let mut steps = Steps::default();
     steps.say(&format!(
         "The server listens: AWS API {}, devices {}:{} (region {}, account {})",
-        server.run.endpoint_url(),
+        server.run.api_url,
         server.run.endpoint,
         server.run.mqtt_addr.port(),
         server.run.region,
@@ -72,7 +72,8 @@ async fn walk(server: &Server, once: bool) -> Result<(), Sentence> {
 /// What to type next.
 fn next(server: &Server, files: &device::Files) -> String {
     let data = server.data_dir.path().display();
-    let root_ca = server.data_dir.file("root-CA.crt");
+    let root_ca =
+        server.run.root_ca.as_ref().map_or_else(|| "ROOT_CA_FILE".to_owned(), |path| path.display().to_string());
     format!(
         "
 The server goes on until Ctrl-C. Try it from another terminal:
@@ -83,7 +84,6 @@ The server goes on until Ctrl-C. Try it from another terminal:
   landfall explain --data-dir '{data}'
 
 Then run one that keeps its data:  landfall serve",
-        root_ca = root_ca.display(),
         cert = files.certificate.display(),
         key = files.key.display(),
         endpoint = server.run.endpoint,

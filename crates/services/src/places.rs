@@ -1,4 +1,5 @@
-//! The places for connections: how many there are in all, and how many one address may have.
+//! The places for connections at a door: how many there are in all, and how many one address may have, so that nobody
+//! takes them all.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub struct Places {
     taken: Arc<Mutex<Taken>>,
     connections_max: usize,
     per_address_max: usize,
@@ -20,23 +21,23 @@ struct Taken {
 
 /// One connection's; free again when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     taken: Arc<Mutex<Taken>>,
     address: IpAddr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub enum NoPlace {
     Full,
     AddressFull,
 }
 
 impl Places {
-    pub(crate) fn new(connections_max: usize, per_address_max: usize) -> Self {
+    pub fn new(connections_max: usize, per_address_max: usize) -> Self {
         Self { taken: Arc::default(), connections_max, per_address_max }
     }
 
-    pub(crate) fn take(&self, source: IpAddr) -> Result<Place, NoPlace> {
+    pub fn take(&self, source: IpAddr) -> Result<Place, NoPlace> {
         let address = counted_as(source);
         let mut taken = locked(&self.taken);
         if taken.all >= self.connections_max {
@@ -52,7 +53,7 @@ impl Places {
         Ok(Place { taken: self.taken.clone(), address })
     }
 
-    pub(crate) fn taken(&self) -> usize {
+    pub fn taken(&self) -> usize {
         locked(&self.taken).all
     }
 }
@@ -72,7 +73,7 @@ impl Drop for Place {
 }
 
 /// One host commands a whole /64 of IPv6 addresses, so they count as one.
-fn counted_as(source: IpAddr) -> IpAddr {
+pub fn counted_as(source: IpAddr) -> IpAddr {
     match source.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) & !u128::from(u64::MAX);
