@@ -2,7 +2,9 @@
 //! plays the CA.
 
 use domain::Timestamp;
-use domain::admission::{CaStatus, CandidateCa, CertificateStatus, RegisteredLeaf, Verdict, judge};
+use domain::admission::{
+    CaStatus, CandidateCa, CertificateMode, CertificateStatus, RegisteredLeaf, ServerName, Verdict, judge,
+};
 use domain::x509::{Certificate, CertificateError, PEM_CHARS_MAX, Validity, registration};
 
 /// Within the corpus's certificates' validity.
@@ -63,16 +65,23 @@ fn check_admission(leaf: &Certificate, ca: &Certificate) {
     let is_sound = leaf.validity_at(NOW) == Validity::Valid
         && leaf.key_kind().is_accepted()
         && leaf.unknown_critical_extensions().is_empty();
-    let candidate = |status, auto_registration| CandidateCa { id: ca.id(), certificate: ca, status, auto_registration };
-    let unknown = judge(leaf, None, &[candidate(CaStatus::Active, true)], NOW);
+    let candidate = |status, auto_registration| {
+        let mode = CertificateMode::Default;
+        CandidateCa { id: ca.id(), certificate: ca, status, auto_registration, mode }
+    };
+    let unknown = judge(leaf, None, &[candidate(CaStatus::Active, true)], ServerName::Absent, NOW);
     let registers = matches!(unknown, Verdict::RegisterPending { .. });
     let may = is_sound && leaf.is_issued_by(ca) && ca.validity_at(NOW) == Validity::Valid;
     assert_eq!(registers, may, "{unknown:?}");
     for (status, auto) in [(CaStatus::Inactive, true), (CaStatus::Active, false)] {
-        assert!(matches!(judge(leaf, None, &[candidate(status, auto)], NOW), Verdict::Refuse { .. }));
+        assert!(matches!(
+            judge(leaf, None, &[candidate(status, auto)], ServerName::Absent, NOW),
+            Verdict::Refuse { .. }
+        ));
     }
     for status in CertificateStatus::ALL {
-        let verdict = judge(leaf, Some(&RegisteredLeaf { status, ca: None }), &[], NOW);
+        let registered = RegisteredLeaf { status, mode: CertificateMode::Default, ca: None };
+        let verdict = judge(leaf, Some(&registered), &[], ServerName::Absent, NOW);
         let comes_in = matches!(verdict, Verdict::Admit { .. });
         assert_eq!(comes_in, is_sound && status == CertificateStatus::Active, "{status:?}: {verdict:?}");
         if let Verdict::Refuse { refusal, .. } = verdict {

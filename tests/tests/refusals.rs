@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::net::TcpStream;
 
-use fleet::{Ca, Device, DeviceSpec, Error, KeyAlgorithm, TlsConnection, Window};
+use fleet::{Ca, Device, DeviceSpec, Error, KeyAlgorithm, Method, MqttClient, Sni, TlsConnection, TlsVersions, Window};
 use landfall_tests::{Credential, FieldDevice, OpenSsl, Operator, PATIENCE, Server};
+use mqtt::packet::Connect;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
@@ -168,6 +169,28 @@ async fn revoked() {
     let device = place.registered("revoked", "REVOKED").await;
     refused_in_tls(place, &device);
     check(&place.server, &["--certificate", &device.id()], "CERTIFICATE_REVOKED", &["new certificate"]);
+}
+
+/// A certificate that may be registered in many accounts counts in ours for a device that names our endpoint.
+#[tokio::test]
+async fn server_name_needed() {
+    let place = place().await;
+    let server = &place.server;
+    let device = FieldDevice::new(&Ca::new("Anybody", KeyAlgorithm::EcP256).expect("a CA"), "sni-only");
+    let operator = Operator::of(server);
+    let body = json!({ "certificatePem": device.certificate_pem(), "status": "ACTIVE" });
+    operator.must("iot", Method::POST, "/certificate/register-no-ca", Some(&body)).await;
+    operator.create_policy("SniOnly", &json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }])).await;
+    operator.attach_policy("SniOnly", &device.id()).await;
+    for versions in [TlsVersions::Tls12Only, TlsVersions::Tls13Only] {
+        let tls = device.tls(server).with_versions(versions);
+        let without = tls.clone().with_sni(Sni::Omit);
+        let outcome = MqttClient::connect(server.mqtt_addr(), &without, Connect::new("sni-only"), PATIENCE).await;
+        assert_eq!(outcome.err().and_then(|error| error.tls_alert()), Some(46), "certificate_unknown");
+        check(server, &["--certificate", &device.id()], "SERVER_NAME_NEEDED", &["SNI_ONLY", "sent none"]);
+        let with = MqttClient::connect(server.mqtt_addr(), &tls, Connect::new("sni-only"), PATIENCE).await;
+        with.expect("CONNACK").disconnect().await.expect("a proper end");
+    }
 }
 
 /// AWS's alert for a certificate it does not take: certificate_unknown, 46.

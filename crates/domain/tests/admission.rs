@@ -1,6 +1,8 @@
 //! Every verdict of admission, by tables.
 
-use domain::admission::{CaStatus, CandidateCa, CertificateStatus, Refusal, RegisteredLeaf, Verdict, judge};
+use domain::admission::{
+    CaStatus, CandidateCa, CertificateMode, CertificateStatus, Refusal, RegisteredLeaf, ServerName, Verdict,
+};
 use domain::x509::Certificate;
 use domain::x509::registration::{self, RegistrationRefusal};
 use domain::{CertificateId, Timestamp};
@@ -63,8 +65,19 @@ impl Ca {
     }
 
     fn candidate(&self, status: CaStatus, auto_registration: bool) -> CandidateCa<'_> {
-        CandidateCa { id: self.id(), certificate: &self.certificate, status, auto_registration }
+        let mode = CertificateMode::Default;
+        CandidateCa { id: self.id(), certificate: &self.certificate, status, auto_registration, mode }
     }
+}
+
+/// Without a server name, which certificates in the mode DEFAULT need not bring.
+fn judge(
+    leaf: &Certificate,
+    registered: Option<&RegisteredLeaf>,
+    issuers: &[CandidateCa<'_>],
+    now: Timestamp,
+) -> Verdict {
+    domain::admission::judge(leaf, registered, issuers, ServerName::Absent, now)
 }
 
 fn refuse(refusal: Refusal, ca: Option<CertificateId>) -> Verdict {
@@ -86,7 +99,7 @@ fn a_registered_leaf_goes_by_its_status() {
             (CertificateStatus::Revoked, refuse(Refusal::Revoked { certificate }, ca)),
             (CertificateStatus::PendingTransfer, refuse(Refusal::PendingTransfer { certificate }, ca)),
         ] {
-            let registered = RegisteredLeaf { status, ca };
+            let registered = RegisteredLeaf { status, mode: CertificateMode::Default, ca };
             for issuers in [&[][..], &[factory.candidate(CaStatus::Inactive, false)]] {
                 assert_eq!(judge(&leaf, Some(&registered), issuers, NOW), verdict, "{}", status.as_str());
             }
@@ -99,7 +112,7 @@ fn a_registered_leaf_must_be_in_its_window() {
     let factory = ca("Factory", VALID);
     let ca = Some(factory.id());
     for status in [CertificateStatus::Active, CertificateStatus::PendingActivation] {
-        let registered = RegisteredLeaf { status, ca };
+        let registered = RegisteredLeaf { status, mode: CertificateMode::Default, ca };
         let leaf = factory.leaf(OVER);
         let expired = refuse(Refusal::Expired { not_after: leaf.not_after() }, ca);
         assert_eq!(judge(&leaf, Some(&registered), &[], NOW), expired);
@@ -109,7 +122,7 @@ fn a_registered_leaf_must_be_in_its_window() {
     }
     // A new certificate is needed in any case: REVOKED says so more plainly.
     let leaf = factory.leaf(OVER);
-    let registered = RegisteredLeaf { status: CertificateStatus::Revoked, ca };
+    let registered = RegisteredLeaf { status: CertificateStatus::Revoked, mode: CertificateMode::Default, ca };
     assert_eq!(judge(&leaf, Some(&registered), &[], NOW), refuse(Refusal::Revoked { certificate: leaf.id() }, ca));
 }
 
@@ -195,6 +208,37 @@ fn among_certificates_of_one_ca_the_best_serves() {
 }
 
 #[test]
+fn sni_only_wants_the_endpoints_name() {
+    let factory = ca("Factory", VALID);
+    let (leaf, ca) = (factory.leaf(VALID), Some(factory.id()));
+    let (default, sni_only) = (CertificateMode::Default, CertificateMode::SniOnly);
+    for name in ServerName::ALL {
+        let missing = |verdict: Verdict| match name {
+            ServerName::Endpoint => verdict,
+            _ => refuse(Refusal::ServerNameNeeded { sent: name }, ca),
+        };
+        for (status, verdict) in [
+            (CertificateStatus::Active, missing(Verdict::Admit { ca })),
+            (CertificateStatus::PendingActivation, missing(Verdict::StillPending { ca })),
+            (CertificateStatus::Revoked, refuse(Refusal::Revoked { certificate: leaf.id() }, ca)),
+        ] {
+            let registered = RegisteredLeaf { status, mode: sni_only, ca };
+            assert_eq!(domain::admission::judge(&leaf, Some(&registered), &[], name, NOW), verdict, "{name:?}");
+        }
+        let issuer = |mode, auto| CandidateCa { mode, ..factory.candidate(CaStatus::Active, auto) };
+        let registers = Verdict::RegisterPending { ca: factory.id() };
+        for (issuers, verdict) in [
+            (vec![issuer(sni_only, true)], missing(registers.clone())),
+            (vec![issuer(default, true)], registers.clone()),
+            (vec![issuer(sni_only, true), issuer(default, true)], registers),
+            (vec![issuer(sni_only, false)], refuse(Refusal::AutoRegistrationOff { ca: factory.id() }, ca)),
+        ] {
+            assert_eq!(domain::admission::judge(&leaf, None, &issuers, name, NOW), verdict, "{name:?} {issuers:?}");
+        }
+    }
+}
+
+#[test]
 fn an_unknown_leaf_must_be_sound() {
     let factory = ca("Factory", VALID);
     let id = factory.id();
@@ -217,7 +261,7 @@ fn an_unknown_leaf_must_be_sound() {
         panic!("{:?}", ask(&leaf))
     };
     assert!(text.contains("1.3.6.1.4.1.99999.1") && ca == Some(id), "{text}");
-    let registered = RegisteredLeaf { status: CertificateStatus::Active, ca };
+    let registered = RegisteredLeaf { status: CertificateStatus::Active, mode: CertificateMode::Default, ca };
     assert!(matches!(judge(&leaf, Some(&registered), &issuers, NOW), Verdict::Refuse { .. }));
 
     let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
@@ -286,6 +330,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::IssuerInactive { ca: id },
         Refusal::IssuerExpired { ca: id, not_before: NOW, not_after: NOW },
         Refusal::AutoRegistrationOff { ca: id },
+        Refusal::ServerNameNeeded { sent: ServerName::Absent },
         Refusal::RegisteredNow { certificate: id },
         Refusal::PendingActivation { certificate: id },
         Refusal::Inactive { certificate: id },

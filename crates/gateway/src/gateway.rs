@@ -41,9 +41,9 @@ impl Gateway {
     ) -> Result<Self, rustls::Error> {
         let judge = LeafJudge::new({
             let services = services.clone();
-            move |leaf| services.judge_handshake(leaf)
+            move |leaf, server_name| services.judge_handshake(leaf, server_name)
         });
-        let tls = TlsDoor::new(judge, identity, &limits)?;
+        let tls = TlsDoor::new(judge, identity, services.config().endpoint_names.clone(), &limits)?;
         let places = Places::new(limits.connections_max, limits.connections_per_address_max);
         let inner = Inner { services, broker, tls, limits, places, connections: AtomicU64::new(1) };
         Ok(Self { inner: Arc::new(inner) })

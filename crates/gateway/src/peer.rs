@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::admission::Refusal;
+use domain::admission::{Refusal, ServerName};
 use domain::x509::Certificate;
 use domain::{CertificateId, Timestamp};
 use rustls::ProtocolVersion;
@@ -25,6 +25,7 @@ pub struct Peer {
     pub source: SocketAddr,
     pub listener: SocketAddr,
     pub sni: Option<String>,
+    pub server_name: ServerName,
     /// The protocols offered, separated by commas.
     pub alpn: Option<String>,
     pub tls_version: Option<&'static str>,
@@ -33,10 +34,20 @@ pub struct Peer {
 
 impl Peer {
     pub fn new(connection: u64, source: SocketAddr, listener: SocketAddr) -> Self {
-        Self { connection, source, listener, sni: None, alpn: None, tls_version: None, client_id: None }
+        Self {
+            connection,
+            source,
+            listener,
+            sni: None,
+            server_name: ServerName::Absent,
+            alpn: None,
+            tls_version: None,
+            client_id: None,
+        }
     }
 
-    pub(crate) fn learn_hello(&mut self, hello: &ClientHello<'_>) {
+    pub(crate) fn learn_hello(&mut self, hello: &ClientHello<'_>, endpoints: &[String]) {
+        self.server_name = ServerName::of(hello.server_name(), endpoints);
         self.sni = hello.server_name().map(bounded);
         self.alpn = hello.alpn().map(|offered| {
             let offered: Vec<String> = offered.map(|protocol| protocol.escape_ascii().to_string()).collect();

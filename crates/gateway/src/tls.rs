@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::admission::Refusal;
+use domain::admission::{Refusal, ServerName};
 use domain::x509::Certificate;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage};
@@ -32,10 +32,17 @@ const ALPN_MQTT_CA: &[u8] = b"x-amzn-mqtt-ca";
 /// Accepts TLS on sockets that were accepted already.
 #[derive(Debug)]
 pub struct TlsDoor {
-    plain: Arc<ServerConfig>,
-    mqtt_ca: Arc<ServerConfig>,
+    /// One for each thing that the client may have sent as the server's name, in the order of `ServerName::ALL`.
+    configs: [Configs; ServerName::ALL.len()],
+    endpoint_names: Vec<String>,
     handshakes: Handshakes,
     timeout: Duration,
+}
+
+#[derive(Clone, Debug)]
+struct Configs {
+    plain: Arc<ServerConfig>,
+    mqtt_ca: Arc<ServerConfig>,
 }
 
 /// A peer that holds the key of a certificate that may come in.
@@ -54,20 +61,17 @@ pub struct HandshakeEnded {
 }
 
 impl TlsDoor {
-    pub fn new(judge: LeafJudge, identity: Arc<ServerIdentity>, limits: &Limits) -> Result<Self, rustls::Error> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let algorithms = provider.signature_verification_algorithms;
-        let mut plain = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
-            .with_client_cert_verifier(Arc::new(DeviceVerifier::new(judge, algorithms)))
-            .with_cert_resolver(identity);
-        plain.session_storage = Arc::new(NoServerSessionStorage {});
-        plain.send_tls13_tickets = 0;
-        let mut mqtt_ca = plain.clone();
-        mqtt_ca.alpn_protocols = vec![ALPN_MQTT_CA.to_vec()];
+    pub fn new(
+        judge: LeafJudge,
+        identity: Arc<ServerIdentity>,
+        endpoint_names: Vec<String>,
+        limits: &Limits,
+    ) -> Result<Self, rustls::Error> {
+        let judge = Arc::new(judge);
+        let [endpoint, other, absent] = ServerName::ALL.map(|name| Configs::new(judge.clone(), name, identity.clone()));
         Ok(Self {
-            plain: Arc::new(plain),
-            mqtt_ca: Arc::new(mqtt_ca),
+            configs: [endpoint?, other?, absent?],
+            endpoint_names,
             handshakes: Handshakes::new(limits.handshakes_max, limits.handshakes_per_address_max),
             timeout: limits.handshake_timeout,
         })
@@ -81,8 +85,8 @@ impl TlsDoor {
             Ok(Err(error)) => return Err(HandshakeEnded::of_error(&error, hello.take_io())),
             Ok(Ok(start)) => start,
         };
-        peer.learn_hello(&start.client_hello());
-        let config = self.config_for(&start.client_hello());
+        peer.learn_hello(&start.client_hello(), &self.endpoint_names);
+        let config = self.config_for(&start.client_hello(), peer.server_name);
         let Ok(Some(_turn)) = timeout(self.timeout, self.handshakes.turn(peer.source.ip())).await else {
             let refusal = Refusal::Overloaded("too many handshakes at once".to_owned());
             return Err(HandshakeEnded::new(refusal, Some(start.io)));
@@ -95,9 +99,31 @@ impl TlsDoor {
         accepted(stream, peer)
     }
 
-    fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+    fn config_for(&self, hello: &ClientHello<'_>, name: ServerName) -> Arc<ServerConfig> {
+        let [endpoint, other, absent] = &self.configs;
+        let configs = match name {
+            ServerName::Endpoint => endpoint,
+            ServerName::Other => other,
+            ServerName::Absent => absent,
+        };
         let offers_mqtt_ca = hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == ALPN_MQTT_CA));
-        if offers_mqtt_ca { self.mqtt_ca.clone() } else { self.plain.clone() }
+        if offers_mqtt_ca { configs.mqtt_ca.clone() } else { configs.plain.clone() }
+    }
+}
+
+impl Configs {
+    fn new(judge: Arc<LeafJudge>, name: ServerName, identity: Arc<ServerIdentity>) -> Result<Self, rustls::Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let mut plain = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
+            .with_client_cert_verifier(Arc::new(DeviceVerifier::new(judge, name, algorithms)))
+            .with_cert_resolver(identity);
+        plain.session_storage = Arc::new(NoServerSessionStorage {});
+        plain.send_tls13_tickets = 0;
+        let mut mqtt_ca = plain.clone();
+        mqtt_ca.alpn_protocols = vec![ALPN_MQTT_CA.to_vec()];
+        Ok(Self { plain: Arc::new(plain), mqtt_ca: Arc::new(mqtt_ca) })
     }
 }
 

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use domain::admission::Refusal;
+use domain::admission::{Refusal, ServerName};
 use domain::x509::Certificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
@@ -21,7 +21,9 @@ use services::admission::Refused;
 pub const CHAIN_CERTIFICATES_MAX: usize = 10;
 
 /// What admission says about a leaf in the handshake: `Services::judge_handshake`, or a test's own.
-pub struct LeafJudge(Box<dyn Fn(&Certificate) -> Result<(), Refused> + Send + Sync>);
+pub struct LeafJudge(Box<Judge>);
+
+type Judge = dyn Fn(&Certificate, ServerName) -> Result<(), Refused> + Send + Sync;
 
 /// A refusal on its way out through the TLS library, with the chain, which is nowhere else to be had after a failure.
 #[derive(Debug)]
@@ -32,19 +34,21 @@ pub struct HandshakeRefused {
 
 #[derive(Debug)]
 pub(crate) struct DeviceVerifier {
-    judge: LeafJudge,
+    judge: Arc<LeafJudge>,
+    /// The library does not tell a verifier what the client sent: there is one for each.
+    server_name: ServerName,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl LeafJudge {
-    pub fn new(judge: impl Fn(&Certificate) -> Result<(), Refused> + Send + Sync + 'static) -> Self {
+    pub fn new(judge: impl Fn(&Certificate, ServerName) -> Result<(), Refused> + Send + Sync + 'static) -> Self {
         Self(Box::new(judge))
     }
 }
 
 impl DeviceVerifier {
-    pub(crate) fn new(judge: LeafJudge, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        Self { judge, algorithms }
+    pub(crate) fn new(judge: Arc<LeafJudge>, server_name: ServerName, algorithms: WebPkiSupportedAlgorithms) -> Self {
+        Self { judge, server_name, algorithms }
     }
 }
 
@@ -58,14 +62,19 @@ impl HandshakeRefused {
     }
 }
 
-fn judge_chain(judge: &LeafJudge, leaf: &CertificateDer<'_>, others: usize) -> Result<(), Refused> {
+fn judge_chain(
+    judge: &LeafJudge,
+    server_name: ServerName,
+    leaf: &CertificateDer<'_>,
+    others: usize,
+) -> Result<(), Refused> {
     let malformed = |why| Refused { refusal: Refusal::MalformedCertificate(why), ca: None, status: None };
     if others >= CHAIN_CERTIFICATES_MAX {
         let count = others.saturating_add(1);
         return Err(malformed(format!("{count} certificates were sent; {CHAIN_CERTIFICATES_MAX} are allowed")));
     }
     let leaf = Certificate::from_der(leaf).map_err(|error| malformed(error.to_string()))?;
-    (judge.0)(&leaf)
+    (judge.0)(&leaf, server_name)
 }
 
 impl ClientCertVerifier for DeviceVerifier {
@@ -84,7 +93,8 @@ impl ClientCertVerifier for DeviceVerifier {
         others: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        judge_chain(&self.judge, leaf, others.len()).map(|()| ClientCertVerified::assertion()).map_err(|refused| {
+        let judged = judge_chain(&self.judge, self.server_name, leaf, others.len());
+        judged.map(|()| ClientCertVerified::assertion()).map_err(|refused| {
             let sent = std::iter::once(leaf).chain(others).take(CHAIN_CERTIFICATES_MAX);
             let chain = sent.map(|certificate| certificate.clone().into_owned()).collect();
             let refused = HandshakeRefused { refused, chain };

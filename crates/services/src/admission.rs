@@ -1,6 +1,8 @@
 //! Admission's shell: looks up what `domain::admission::judge` asks for, registers, announces, records.
 
-use domain::admission::{CaStatus, CandidateCa, CertificateStatus, Refusal, RegisteredLeaf, Verdict, judge};
+use domain::admission::{
+    CaStatus, CandidateCa, CertificateStatus, Refusal, RegisteredLeaf, ServerName, Verdict, judge,
+};
 use domain::iot_policy::ConnectionFacts;
 use domain::x509::Certificate;
 use domain::{CertificateId, Timestamp};
@@ -86,18 +88,23 @@ const RECORDS_SCANNED_MAX: usize = 50_000;
 
 impl Services {
     /// In the TLS handshake: synchronous, reads the local view, registers nothing. `Ok` lets the handshake go on.
-    pub fn judge_handshake(&self, leaf: &Certificate) -> Result<(), Refused> {
-        let (verdict, status) = self.verdict(leaf).map_err(Refused::internal)?;
+    pub fn judge_handshake(&self, leaf: &Certificate, server_name: ServerName) -> Result<(), Refused> {
+        let (verdict, status) = self.verdict(leaf, server_name).map_err(Refused::internal)?;
         match verdict {
             Verdict::Admit { .. } | Verdict::RegisterPending { .. } | Verdict::StillPending { .. } => Ok(()),
             Verdict::Refuse { refusal, ca } => Err(Refused { refusal, ca, status }),
         }
     }
 
-    fn verdict(&self, leaf: &Certificate) -> Result<(Verdict, Option<CertificateStatus>), Error> {
-        let registered = self
-            .find_certificate(leaf.id())?
-            .map(|found| RegisteredLeaf { status: found.value.status, ca: found.value.ca });
+    fn verdict(
+        &self,
+        leaf: &Certificate,
+        server_name: ServerName,
+    ) -> Result<(Verdict, Option<CertificateStatus>), Error> {
+        let registered = self.find_certificate(leaf.id())?.map(|found| {
+            let CertificateRecord { status, mode, ca, .. } = found.value;
+            RegisteredLeaf { status, mode, ca }
+        });
         if registered.is_none()
             && let Some(twin) = self.find_twin(leaf)?
         {
@@ -107,15 +114,19 @@ impl Services {
         let cas = self.cas_with_subject(leaf.issuer());
         let candidates: Vec<CandidateCa<'_>> = cas.iter().map(|ca| ca.as_candidate()).collect();
         let status = registered.as_ref().map(|leaf| leaf.status);
-        Ok((judge(leaf, registered.as_ref(), &candidates, self.now()), status))
+        Ok((judge(leaf, registered.as_ref(), &candidates, server_name, self.now()), status))
     }
 
     /// On CONNECT. `Ok` carries the CA of an ACTIVE certificate.
-    pub(crate) async fn admit(&self, facts: &ConnectionFacts) -> Result<Option<CertificateId>, Refused> {
+    pub(crate) async fn admit(
+        &self,
+        facts: &ConnectionFacts,
+        server_name: ServerName,
+    ) -> Result<Option<CertificateId>, Refused> {
         let certificate = facts.certificate_id;
         let pending = |refusal, ca| Err(Refused { refusal, ca, status: Some(CertificateStatus::PendingActivation) });
         for _ in 0..JUDGEMENTS_MAX {
-            let (verdict, status) = self.verdict(&facts.certificate).map_err(Refused::internal)?;
+            let (verdict, status) = self.verdict(&facts.certificate, server_name).map_err(Refused::internal)?;
             match verdict {
                 Verdict::Admit { ca } => return Ok(ca),
                 Verdict::Refuse { refusal, ca } => return Err(Refused { refusal, ca, status }),

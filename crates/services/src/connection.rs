@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::admission::{CertificateStatus, Refusal};
+use domain::admission::{CertificateStatus, Refusal, ServerName};
 use domain::iot_policy::{CompiledPolicy, ConnectionFacts, Decision, IotAction, judge};
 use domain::{Arn, CertificateId};
 use tokio::sync::watch;
@@ -26,6 +26,7 @@ pub struct Standing {
 #[derive(Clone, Debug)]
 pub struct Connecting {
     pub facts: ConnectionFacts,
+    pub server_name: ServerName,
     pub will_topic: Option<String>,
 }
 
@@ -54,7 +55,7 @@ impl Services {
     /// commit), announces a pending one again, and checks `iot:Connect`. On `Err` the connection closes without CONNACK.
     pub async fn connect(&self, connecting: &Connecting) -> Result<Admitted, Refused> {
         let facts = &connecting.facts;
-        let ca = self.admit(facts).await?;
+        let ca = self.admit(facts, connecting.server_name).await?;
         let refused = |refusal| Refused { refusal, ca, status: Some(CertificateStatus::Active) };
         let standing = self.standing_of(facts.certificate_id).map_err(|err| refused(Refusal::Internal(err.message)))?;
         let current = standing.borrow().clone();

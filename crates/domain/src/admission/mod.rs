@@ -4,8 +4,10 @@
 //! intermediate is registered as the CA; a root alone admits none of the intermediate's leaves.)
 
 mod refusal;
+mod server_name;
 
 pub use refusal::Refusal;
+pub use server_name::{CertificateMode, ServerName};
 
 use crate::x509::{Certificate, Validity};
 use crate::{CertificateId, Timestamp};
@@ -58,6 +60,7 @@ pub enum CaStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredLeaf {
     pub status: CertificateStatus,
+    pub mode: CertificateMode,
     pub ca: Option<CertificateId>,
 }
 
@@ -68,6 +71,7 @@ pub struct CandidateCa<'a> {
     pub certificate: &'a Certificate,
     pub status: CaStatus,
     pub auto_registration: bool,
+    pub mode: CertificateMode,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,11 +105,12 @@ pub fn judge(
     leaf: &Certificate,
     registered: Option<&RegisteredLeaf>,
     issuers: &[CandidateCa<'_>],
+    server_name: ServerName,
     now: Timestamp,
 ) -> Verdict {
     let verdict = match registered {
-        Some(registered) => judge_registered(leaf.id(), registered),
-        None => judge_unknown(leaf, issuers, now),
+        Some(registered) => judge_registered(leaf.id(), registered, server_name),
+        None => judge_unknown(leaf, issuers, server_name, now),
     };
     match verdict {
         Verdict::Refuse { .. } => verdict,
@@ -138,9 +143,12 @@ fn unsoundness(leaf: &Certificate) -> Option<String> {
     None
 }
 
-fn judge_registered(id: CertificateId, registered: &RegisteredLeaf) -> Verdict {
+fn judge_registered(id: CertificateId, registered: &RegisteredLeaf, server_name: ServerName) -> Verdict {
     let ca = registered.ca;
     let refusal = match registered.status {
+        CertificateStatus::Active | CertificateStatus::PendingActivation if !registered.mode.admits(server_name) => {
+            Refusal::ServerNameNeeded { sent: server_name }
+        }
         CertificateStatus::Active => return Verdict::Admit { ca },
         CertificateStatus::PendingActivation => return Verdict::StillPending { ca },
         CertificateStatus::Inactive | CertificateStatus::RegisterInactive => Refusal::Inactive { certificate: id },
@@ -151,14 +159,14 @@ fn judge_registered(id: CertificateId, registered: &RegisteredLeaf) -> Verdict {
 }
 
 /// Several CAs may share a name and even a key (a renewed CA does): the one that serves the device best is taken.
-fn judge_unknown(leaf: &Certificate, issuers: &[CandidateCa<'_>], now: Timestamp) -> Verdict {
+fn judge_unknown(leaf: &Certificate, issuers: &[CandidateCa<'_>], server_name: ServerName, now: Timestamp) -> Verdict {
     if !leaf.is_signature_algorithm_accepted() {
         let oid = leaf.signature_algorithm_oid();
         let text = format!("its signature algorithm ({oid}) is not SHA-256, SHA-384 or SHA-512 with RSA or ECDSA");
         return Verdict::Refuse { refusal: Refusal::MalformedCertificate(text), ca: None };
     }
     let mut ranked: Vec<(Standing, &CandidateCa<'_>)> =
-        issuers.iter().map(|issuer| (Standing::of(issuer, now), issuer)).collect();
+        issuers.iter().map(|issuer| (Standing::of(issuer, server_name, now), issuer)).collect();
     ranked.sort_by_key(|(standing, _)| *standing);
     let Some((standing, issuer)) = ranked.into_iter().find(|(_, issuer)| leaf.is_issued_by(issuer.certificate)) else {
         return Verdict::Refuse { refusal: Refusal::UnknownIssuer { issuer: leaf.issuer().to_text() }, ca: None };
@@ -166,6 +174,7 @@ fn judge_unknown(leaf: &Certificate, issuers: &[CandidateCa<'_>], now: Timestamp
     let ca = issuer.id;
     let refusal = match standing {
         Standing::Registers => return Verdict::RegisterPending { ca },
+        Standing::ServerNameNeeded => Refusal::ServerNameNeeded { sent: server_name },
         Standing::AutoRegistrationOff => Refusal::AutoRegistrationOff { ca },
         Standing::OutsideValidity => Refusal::IssuerExpired {
             ca,
@@ -181,19 +190,22 @@ fn judge_unknown(leaf: &Certificate, issuers: &[CandidateCa<'_>], now: Timestamp
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
     Registers,
+    ServerNameNeeded,
     AutoRegistrationOff,
     OutsideValidity,
     Inactive,
 }
 
 impl Standing {
-    fn of(issuer: &CandidateCa<'_>, now: Timestamp) -> Self {
+    fn of(issuer: &CandidateCa<'_>, server_name: ServerName, now: Timestamp) -> Self {
         if issuer.status == CaStatus::Inactive {
             Self::Inactive
         } else if issuer.certificate.validity_at(now) != Validity::Valid {
             Self::OutsideValidity
         } else if !issuer.auto_registration {
             Self::AutoRegistrationOff
+        } else if !issuer.mode.admits(server_name) {
+            Self::ServerNameNeeded
         } else {
             Self::Registers
         }

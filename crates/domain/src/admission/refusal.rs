@@ -1,5 +1,6 @@
 //! Every reason for which a connection is refused or ended: its code for machines, its sentence for people.
 
+use super::ServerName;
 use crate::x509::is_unprintable;
 use crate::{CertificateId, Timestamp};
 
@@ -32,6 +33,10 @@ pub enum Refusal {
     },
     AutoRegistrationOff {
         ca: CertificateId,
+    },
+    /// The certificate, or the CA that would register it, is in the mode SNI_ONLY.
+    ServerNameNeeded {
+        sent: ServerName,
     },
     RegisteredNow {
         certificate: CertificateId,
@@ -92,6 +97,7 @@ impl Refusal {
             Self::IssuerInactive { .. } => "ISSUER_INACTIVE",
             Self::IssuerExpired { .. } => "ISSUER_EXPIRED",
             Self::AutoRegistrationOff { .. } => "AUTO_REGISTRATION_OFF",
+            Self::ServerNameNeeded { .. } => "SERVER_NAME_NEEDED",
             Self::RegisteredNow { .. } => "REGISTERED_NOW",
             Self::PendingActivation { .. } => "PENDING_ACTIVATION",
             Self::Inactive { .. } => "CERTIFICATE_INACTIVE",
@@ -122,6 +128,7 @@ impl Refusal {
             | Self::MalformedCertificate(_)
             | Self::NotYetValid { .. }
             | Self::Expired { .. }
+            | Self::ServerNameNeeded { .. }
             | Self::RegisteredNow { .. }
             | Self::PendingActivation { .. }
             | Self::Inactive { .. }
@@ -154,6 +161,15 @@ impl Refusal {
             Self::Expired { not_after } => {
                 format!("The client's certificate expired at {}: issue a new one.", not_after.to_rfc3339())
             }
+            Self::ServerNameNeeded { sent } => format!(
+                "The client's certificate is in the mode SNI_ONLY, which counts only with a server name in TLS (SNI) \
+                 that is an endpoint name of this server, and the client {}: let it connect by the name that aws iot \
+                 describe-endpoint --endpoint-type iot:Data-ATS answers, and send that name as SNI.",
+                match sent {
+                    ServerName::Absent => "sent none",
+                    _ => "sent another",
+                }
+            ),
             Self::RegisteredNow { certificate } => format!(
                 "The certificate {certificate} was registered just now as PENDING_ACTIVATION: connect again once \
                  a rule's function or aws iot update-certificate --certificate-id {certificate} --new-status ACTIVE \

@@ -31,7 +31,7 @@ pub(super) async fn admit(
         return Err(End::refused(Refusal::MalformedConnect(format!("the will cannot be published: {why}"))));
     }
     let facts = facts(gateway, peer, certificate, connect);
-    let connecting = Connecting { facts, will_topic };
+    let connecting = Connecting { facts, server_name: peer.server_name, will_topic };
     let admitted = gateway.services().connect(&connecting).await.map_err(End::Refused)?;
     Ok(Rights::new(gateway.services().clone(), connecting.facts, admitted))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::BytesMut;
-use domain::admission::{CaStatus, CandidateCa, CertificateStatus, RegisteredLeaf, Verdict, judge};
+use domain::admission::{CaStatus, CandidateCa, CertificateMode, CertificateStatus, RegisteredLeaf, Verdict, judge};
 use domain::x509::Certificate;
 use domain::{CertificateId, Timestamp};
 use fleet::{
@@ -58,9 +58,9 @@ impl Registry {
     }
 
     fn judge(self) -> LeafJudge {
-        LeafJudge::new(move |leaf| {
+        LeafJudge::new(move |leaf, server_name| {
             let status = self.leaves.iter().find(|(id, _)| *id == leaf.id()).map(|(_, status)| *status);
-            let registered = status.map(|status| RegisteredLeaf { status, ca: None });
+            let registered = status.map(|status| RegisteredLeaf { status, mode: CertificateMode::Default, ca: None });
             let issuers = self.cas.iter().filter(|(ca, ..)| ca.subject().der() == leaf.issuer().der());
             let issuers: Vec<CandidateCa<'_>> = issuers
                 .map(|(certificate, status, auto_registration)| CandidateCa {
@@ -68,9 +68,10 @@ impl Registry {
                     certificate,
                     status: *status,
                     auto_registration: *auto_registration,
+                    mode: CertificateMode::Default,
                 })
                 .collect();
-            match judge(leaf, registered.as_ref(), &issuers, now()) {
+            match judge(leaf, registered.as_ref(), &issuers, server_name, now()) {
                 Verdict::Refuse { refusal, ca } => Err(Refused { refusal, ca, status }),
                 _ => Ok(()),
             }
@@ -108,7 +109,7 @@ struct Knock {
 }
 
 async fn knock_on(registry: Registry, limits: Limits) -> Knock {
-    let door = TlsDoor::new(registry.judge(), SERVER.identity.clone(), &limits).unwrap();
+    let door = TlsDoor::new(registry.judge(), SERVER.identity.clone(), Vec::new(), &limits).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let outcome = tokio::spawn(async move {
@@ -380,7 +381,7 @@ async fn sessions_are_not_resumed() {
         let tls = client().with_device(&device, &[]).unwrap().with_versions(versions);
         let config = Arc::new(tls.config().unwrap());
         let judge = Registry::of(&EC_CA).judge();
-        let door = TlsDoor::new(judge, SERVER.identity.clone(), &Limits::default()).unwrap();
+        let door = TlsDoor::new(judge, SERVER.identity.clone(), Vec::new(), &Limits::default()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         for round in 0..2 {
             let connect = async {

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::admission::CaStatus;
+use domain::admission::{CaStatus, CertificateMode};
 use domain::x509::Certificate;
 use domain::x509::registration::{RegistrationRefusal, check, check_ca};
 use domain::{Arn, CertificateId, Timestamp};
@@ -47,7 +47,7 @@ pub(crate) struct CaRecord {
     #[serde(with = "ca_status")]
     pub status: CaStatus,
     pub auto_registration: bool,
-    pub mode: String,
+    pub mode: CertificateMode,
     created_at: Timestamp,
     modified_at: Timestamp,
     customer_version: i32,
@@ -182,22 +182,23 @@ impl Iot {
         certificate: &Certificate,
         input: &RegisterCACertificateRequest,
         now: Timestamp,
-    ) -> Result<String, Error> {
+    ) -> Result<CertificateMode, Error> {
         let verification = input.verification_certificate.as_deref().filter(|pem| !pem.is_empty());
-        let mode = input.certificate_mode.as_deref().unwrap_or("DEFAULT");
+        let mode = input.certificate_mode.as_deref().unwrap_or(CertificateMode::Default.as_str());
+        let mode = CertificateMode::parse(mode)
+            .ok_or_else(|| invalid(&format!("{mode} is no certificateMode; it is DEFAULT or SNI_ONLY.")))?;
         let verification = match (mode, verification) {
-            ("DEFAULT", Some(pem)) => Some(
+            (CertificateMode::Default, Some(pem)) => Some(
                 Certificate::from_pem(pem)
                     .map_err(|err| invalid(&format!("The verification certificate is not valid: {err}.")))?,
             ),
-            ("DEFAULT", None) => {
+            (CertificateMode::Default, None) => {
                 return Err(invalid("A verification certificate is required when certificateMode is DEFAULT."));
             }
-            ("SNI_ONLY", None) => None,
-            ("SNI_ONLY", Some(_)) => {
+            (CertificateMode::SniOnly, None) => None,
+            (CertificateMode::SniOnly, Some(_)) => {
                 return Err(invalid("A verification certificate must not be given when certificateMode is SNI_ONLY."));
             }
-            (other, _) => return Err(invalid(&format!("{other} is no certificateMode; it is DEFAULT or SNI_ONLY."))),
         };
         let checked = match verification {
             None => check_ca(certificate, now),
@@ -208,7 +209,7 @@ impl Iot {
             },
         };
         checked.map_err(|refusal| Error::new(refusal.exception(), refusal.to_string()))?;
-        Ok(mode.to_owned())
+        Ok(mode)
     }
 
     pub async fn describe_ca_certificate(
@@ -235,7 +236,7 @@ impl Iot {
                     not_before: Some(certificate.not_before().into()),
                     not_after: Some(certificate.not_after().into()),
                 }),
-                certificate_mode: Some(record.mode),
+                certificate_mode: Some(record.mode.as_str().to_owned()),
             }),
             registration_config: None,
         })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use domain::CertificateId;
-use domain::admission::{CaStatus, CandidateCa};
+use domain::admission::{CaStatus, CandidateCa, CertificateMode};
 use domain::x509::{Certificate, DistinguishedName};
 
 use super::ca_certificate::{CaRecord, PREFIX};
@@ -18,12 +18,14 @@ pub(crate) struct IndexedCa {
     pub certificate: Certificate,
     pub status: CaStatus,
     pub auto_registration: bool,
+    pub mode: CertificateMode,
 }
 
 impl IndexedCa {
     fn of(id: CertificateId, record: &CaRecord) -> Result<Self, Error> {
         let certificate = record.certificate()?;
-        Ok(Self { id, certificate, status: record.status, auto_registration: record.auto_registration })
+        let CaRecord { status, auto_registration, mode, .. } = *record;
+        Ok(Self { id, certificate, status, auto_registration, mode })
     }
 
     pub(crate) fn as_candidate(&self) -> CandidateCa<'_> {
@@ -32,6 +34,7 @@ impl IndexedCa {
             certificate: &self.certificate,
             status: self.status,
             auto_registration: self.auto_registration,
+            mode: self.mode,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::admission::CertificateStatus;
+use domain::admission::{CertificateMode, CertificateStatus};
 use domain::{Arn, CertificateId, Timestamp, x509};
 use serde::{Deserialize, Serialize};
 use store::{Expect, Write};
@@ -25,7 +25,7 @@ pub(crate) struct CertificateRecord {
     #[serde(with = "status")]
     pub status: CertificateStatus,
     pub ca: Option<CertificateId>,
-    pub mode: String,
+    pub mode: CertificateMode,
     pub created_at: Timestamp,
     modified_at: Timestamp,
     customer_version: i32,
@@ -57,7 +57,7 @@ impl CertificateRecord {
         certificate: &x509::Certificate,
         status: CertificateStatus,
         ca: Option<CertificateId>,
-        mode: String,
+        mode: CertificateMode,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -157,7 +157,7 @@ impl Iot {
                     not_before: Some(certificate.not_before().into()),
                     not_after: Some(certificate.not_after().into()),
                 }),
-                certificate_mode: Some(record.mode),
+                certificate_mode: Some(record.mode.as_str().to_owned()),
             }),
         })
     }
@@ -206,7 +206,7 @@ impl Iot {
                 certificate_arn: Some(self.services.certificate_arn(id).to_string()),
                 certificate_id: Some(id.to_string()),
                 status: Some(record.status.as_str().to_owned()),
-                certificate_mode: Some(record.mode),
+                certificate_mode: Some(record.mode.as_str().to_owned()),
                 creation_date: Some(record.created_at.into()),
             })
             .collect();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use domain::CertificateId;
-use domain::admission::{CaStatus, CertificateStatus};
+use domain::admission::{CaStatus, CertificateMode, CertificateStatus};
 use domain::x509::{self, Validity};
 use store::Write;
 
@@ -18,15 +18,12 @@ use super::shapes::{
 };
 use crate::{Error, Op};
 
-/// What a certificate of nobody's CA gets, and what CAs may be registered with.
-const SNI_ONLY: &str = "SNI_ONLY";
-
 /// A certificate as it will stand in the registry.
 pub(super) struct Registration<'a> {
     pub certificate: &'a x509::Certificate,
     pub status: CertificateStatus,
     pub ca: Option<CertificateId>,
-    pub mode: String,
+    pub mode: CertificateMode,
     /// What must still hold when it is written.
     pub leaning: Option<Write>,
 }
@@ -78,7 +75,7 @@ impl Iot {
         let certificate = device_certificate(&input.certificate_pem, op)?;
         let services = &self.services;
         let as_given = || {
-            let mode = SNI_ONLY.to_owned();
+            let mode = CertificateMode::SniOnly;
             Ok(Registration { certificate: &certificate, status, ca: None, mode, leaning: None })
         };
         services.transact_registration(op, as_given).await?;

@@ -1,9 +1,9 @@
-use domain::admission::Refusal;
+use domain::admission::{Refusal, ServerName};
 use fleet::{DeviceSpec, Window};
 use serde_json::json;
 use services::admission::Refused;
 
-use crate::world::{World, allow_all, ca, certificate_arn, device, id_of};
+use crate::world::{World, allow_all, ca, certificate_arn, device, id_of, pem_of};
 
 fn code(answer: Result<impl Sized, Refused>) -> &'static str {
     answer.map_or_else(|refused| refused.refusal.code(), |_| "admitted")
@@ -19,7 +19,7 @@ async fn a_first_connection_registers_and_owes_the_event() {
     let ca = world.registered_ca("Factory").await;
     let device = device(&ca, "device-1");
     let leaf = device.certificate().expect("a certificate");
-    assert!(world.services.judge_handshake(&leaf).is_ok());
+    assert!(world.services.judge_handshake(&leaf, ServerName::Absent).is_ok());
     assert_eq!(world.keys("iot/cert/"), Vec::<String>::new(), "a handshake registers nothing");
 
     let refused = world.connect(&device, "device-1").await.expect_err("closed");
@@ -70,7 +70,7 @@ async fn who_is_not_registered() {
         input.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
         world.done("iot:UpdateCACertificate", input).await;
         let leaf = device.certificate().expect("a certificate");
-        assert_eq!(code(world.services.judge_handshake(&leaf)), expected);
+        assert_eq!(code(world.services.judge_handshake(&leaf, ServerName::Absent)), expected);
         assert_eq!(code(world.connect(&device, "d").await), expected);
     }
     assert_eq!(world.keys("iot/cert/"), Vec::<String>::new());
@@ -166,4 +166,37 @@ async fn policies_decide_and_are_named() {
     assert_eq!((action.as_str(), statement, sid.as_deref()), ("iot:Connect", 1, Some("NotThem")));
     assert!(resource.ends_with(":client/bad-1"), "{resource}");
     assert!(["Narrow", "Wide"].contains(&policy.as_str()), "{policy}");
+}
+
+/// A CA and its certificates in the mode SNI_ONLY count for those who name the endpoint; just-in-time registration too.
+#[tokio::test]
+async fn sni_only_wants_the_endpoints_name() {
+    let world = World::new();
+    let ca = ca("Many accounts");
+    let input = json!({
+        "caCertificate": ca.certificate_pem(), "certificateMode": "SNI_ONLY", "setAsActive": true,
+        "allowAutoRegistration": true,
+    });
+    world.done("iot:RegisterCACertificate", input).await;
+    let [mine, lone] = ["mine", "lone"].map(|name| device(&ca, name));
+    let leaf = mine.certificate().expect("a certificate");
+    let wrong_names = [ServerName::Absent, ServerName::Other];
+    for name in wrong_names {
+        assert_eq!(code(world.services.judge_handshake(&leaf, name)), "SERVER_NAME_NEEDED");
+        assert_eq!(code(world.connect_to(name, &mine, "d").await), "SERVER_NAME_NEEDED");
+    }
+    assert_eq!(world.keys("iot/cert/"), Vec::<String>::new(), "nothing was registered");
+    assert!(world.services.judge_handshake(&leaf, ServerName::Endpoint).is_ok());
+    assert_eq!(code(world.connect_to(ServerName::Endpoint, &mine, "d").await), "REGISTERED_NOW");
+    let described = world.done("iot:DescribeCertificate", json!({ "certificateId": id_of(&mine) })).await;
+    assert_eq!(described["certificateDescription"]["certificateMode"], "SNI_ONLY");
+
+    world.done("iot:RegisterCertificateWithoutCA", json!({ "certificatePem": pem_of(&lone) })).await;
+    for device in [&mine, &lone] {
+        world.activate(&id_of(device), "Fleet").await;
+        for name in wrong_names {
+            assert_eq!(code(world.connect_to(name, device, "d").await), "SERVER_NAME_NEEDED");
+        }
+        assert_eq!(code(world.connect_to(ServerName::Endpoint, device, "d").await), "admitted");
+    }
 }

@@ -1,6 +1,7 @@
 //! An ECDSA signature (r, s) has a twin (r, n - s) that anybody can write and every verifier accepts. A certificate with
 //! the twin is the same statement of the same CA under another certificate id: it must not come in as a new device.
 
+use domain::admission::ServerName;
 use domain::x509::Certificate;
 use serde_json::json;
 
@@ -76,14 +77,17 @@ async fn a_rewritten_signature_makes_no_new_device() {
     assert!(twin.is_issued_by(ca.certificate()), "the CA's signature holds in either form");
 
     // Either may come first; the other is then no certificate of its own.
-    assert!(world.services.judge_handshake(&twin).is_ok());
+    assert!(world.services.judge_handshake(&twin, ServerName::Absent).is_ok());
     assert!(world.connect(&device, "device-1").await.is_err(), "registered, not activated");
-    let refused = world.services.judge_handshake(&twin).expect_err("a twin");
+    let refused = world.services.judge_handshake(&twin, ServerName::Absent).expect_err("a twin");
     assert_eq!(refused.refusal.code(), "MALFORMED_CERTIFICATE");
     assert!(refused.refusal.sentence().contains(&id_of(&device)), "{}", refused.refusal.sentence());
 
     world.activate(&id_of(&device), "everything").await;
     assert!(world.connect(&device, "device-1").await.is_ok());
     world.done("iot:UpdateCertificate", json!({ "certificateId": id_of(&device), "newStatus": "REVOKED" })).await;
-    assert!(world.services.judge_handshake(&twin).is_err(), "a revoked device stays out under every id");
+    assert!(
+        world.services.judge_handshake(&twin, ServerName::Absent).is_err(),
+        "a revoked device stays out under every id"
+    );
 }

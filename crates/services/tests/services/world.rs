@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use broker::Broker;
 use domain::Timestamp;
+use domain::admission::ServerName;
 use domain::iot_policy::ConnectionFacts;
 use domain::x509::Certificate;
 use fleet::{Ca, Device, DeviceSpec, KeyAlgorithm};
@@ -248,8 +249,17 @@ impl World {
     }
 
     pub async fn connect(&self, device: &Device, client_id: &str) -> Result<Admitted, Refused> {
+        self.connect_to(ServerName::Absent, device, client_id).await
+    }
+
+    pub async fn connect_to(
+        &self,
+        server_name: ServerName,
+        device: &Device,
+        client_id: &str,
+    ) -> Result<Admitted, Refused> {
         let facts = self.facts(device, client_id);
-        self.services.connect(&Connecting { facts, will_topic: None }).await
+        self.services.connect(&Connecting { facts, server_name, will_topic: None }).await
     }
 
     /// A policy of this name that allows everything, and the device active under it.
