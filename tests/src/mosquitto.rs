@@ -32,6 +32,11 @@ impl Mosquitto {
         }
     }
 
+    pub fn with_endpoint(mut self, endpoint: &str) -> Self {
+        endpoint.clone_into(&mut self.endpoint);
+        self
+    }
+
     pub fn with_credential(mut self, credential: &Credential) -> Self {
         self.credential = Some(credential.clone());
         self

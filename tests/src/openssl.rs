@@ -42,7 +42,12 @@ impl OpenSsl {
 
     /// `openssl s_client` with `input` on its standard input, ended by the server or the deadline.
     pub fn s_client(&self, port: u16, line: &str, input: &[u8]) -> Finished {
-        let connect = format!("s_client -connect 127.0.0.1:{port} -servername localhost {line}");
+        self.s_client_to(&format!("127.0.0.1:{port}"), line, input)
+    }
+
+    /// The same to any `host:port`.
+    pub fn s_client_to(&self, connect: &str, line: &str, input: &[u8]) -> Finished {
+        let connect = format!("s_client -connect {connect} -servername localhost {line}");
         let mut command = self.command();
         start(command.args(connect.split_whitespace()), input).finish(PATIENCE)
     }

@@ -2,6 +2,9 @@
 
 use std::process::{Command, Output};
 
+use rcgen::{CertificateParams, KeyPair};
+use time::{Duration, OffsetDateTime};
+
 fn landfall(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
     command.args(arguments).env_clear().envs(variables.iter().copied());
@@ -45,15 +48,68 @@ fn a_data_directory_that_cannot_be_used_is_named() {
     check(&["explain", "--data-dir", empty], &[], &["no server runs"]);
 }
 
+struct Files {
+    temporary: tempfile::TempDir,
+}
+
+impl Files {
+    fn path(&self, name: &str) -> String {
+        self.temporary.path().join(name).to_str().expect("a name in UTF-8").to_owned()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("room for a few bytes");
+    }
+
+    /// A certificate that signed itself, valid these days from now on, and its key.
+    fn pair(&self, name: &str, names: &[&str], days: std::ops::Range<i64>) {
+        let key = KeyPair::generate().expect("a key");
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("names");
+        let now = OffsetDateTime::now_utc();
+        params.not_before = now + Duration::days(days.start);
+        params.not_after = now + Duration::days(days.end);
+        self.write(&format!("{name}.crt"), &params.self_signed(&key).expect("a certificate").pem());
+        self.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+}
+
 #[test]
-fn the_certificate_of_the_operator_must_fit_its_key() {
-    let temporary = tempfile::tempdir().expect("a temporary directory");
-    let [certificate, key] = ["server.crt", "server.key"].map(|name| temporary.path().join(name));
-    std::fs::write(&certificate, "no certificate").expect("room");
-    std::fs::write(&key, "no key").expect("room");
-    let data = temporary.path().join("data");
-    let path = |path: &std::path::Path| path.to_str().expect("a name in UTF-8").to_owned();
-    let (certificate, key, data) = (path(&certificate), path(&key), path(&data));
-    let arguments = ["serve", "--data-dir", &data, "--server-cert", &certificate, "--server-key", &key];
-    check(&arguments, &[], &["server_cert", &certificate]);
+fn the_certificate_of_the_operator_must_be_usable() {
+    let files = Files { temporary: tempfile::tempdir().expect("a temporary directory") };
+    files.pair("good", &["iot.example.com"], -1..30);
+    files.pair("other", &["iot.example.com"], -1..30);
+    files.pair("expired", &["iot.example.com"], -30..-1);
+    files.pair("early", &["iot.example.com"], 2..30);
+    files.pair("nameless", &[], -1..30);
+    files.write("empty", "");
+    files.write("text", "no certificate");
+    files.write("broken.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let data = files.path("data");
+    let no_more: &[&str] = &[];
+    for (certificate, key, more, named) in [
+        ("absent", "good.key", no_more, &["server_cert", "absent", "No such file"][..]),
+        ("good.crt", "absent", no_more, &["server_key", "absent", "No such file"]),
+        ("empty", "good.key", no_more, &["server_cert", "empty", "no CERTIFICATE"]),
+        ("text", "text", no_more, &["server_cert", "no CERTIFICATE"]),
+        ("broken.crt", "good.key", no_more, &["server_cert", "broken.crt", "cannot be read"]),
+        ("good.crt", "text", no_more, &["server_key", "text", "holds none", "without a password"]),
+        ("good.crt", "good.crt", no_more, &["server_key", "good.crt", "holds none"]),
+        ("good.crt", "other.key", no_more, &["server_key", "other.key", "does not belong to"]),
+        ("expired.crt", "expired.key", no_more, &["server_cert", "expired at", "Renew it"]),
+        ("early.crt", "early.key", no_more, &["server_cert", "is valid from", "clock"]),
+        ("nameless.crt", "nameless.key", no_more, &["names no host", "--endpoint-name"]),
+        (
+            "good.crt",
+            "good.key",
+            &["--endpoint-name", "else.example.com"],
+            &["endpoint_name else.example.com", "iot.example.com"],
+        ),
+        ("good.crt", "good.key", &["--server-ca", "/absent.pem"], &["server_ca /absent.pem"]),
+    ] {
+        let (certificate, key) = (files.path(certificate), files.path(key));
+        let mut arguments = vec!["serve", "--data-dir", &data, "--server-cert", &certificate, "--server-key", &key];
+        arguments.extend(more);
+        check(&arguments, &[], named);
+    }
 }

@@ -1,6 +1,7 @@
 //! The device door over real sockets and real TLS, with `fleet` as the device.
 
 mod admission;
+mod bounds;
 mod certificate;
 mod handshake;
 mod live;

@@ -142,7 +142,40 @@ fn covers(covered: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::covers;
+    use rcgen::{CertificateParams, KeyPair};
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    fn write_pair(files: &OwnFiles) -> Vec<u8> {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name").self_signed(&key);
+        let certificate = certificate.expect("a certificate");
+        fs::write(&files.certificate, certificate.pem()).expect("room");
+        fs::write(&files.key, key.serialize_pem()).expect("room");
+        certificate.der().to_vec()
+    }
+
+    #[test]
+    fn files_are_read_again_when_they_change() {
+        let now = Timestamp::from_seconds(OffsetDateTime::now_utc().unix_timestamp());
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let [certificate, key] = ["server.crt", "server.key"].map(|name| temporary.path().join(name));
+        let files = OwnFiles { certificate, key, root: None };
+        let text = |Sentence(text)| text;
+        let first = write_pair(&files);
+        let (mut own, usable) = OwnCertificate::open(files.clone(), now).map_err(text).expect("usable");
+        assert_eq!(usable.leaf.der(), first);
+        assert!(own.read_again(now).map_err(text).expect("readable").is_none(), "nothing has changed");
+        let old_key = fs::read(&files.key).expect("there");
+        let second = write_pair(&files);
+        let new_key = fs::read(&files.key).expect("there");
+        fs::write(&files.key, old_key).expect("room");
+        assert!(own.read_again(now).is_err(), "half of a renewal is not taken");
+        fs::write(&files.key, new_key).expect("room");
+        let usable = own.read_again(now).map_err(text).expect("usable").expect("new");
+        assert_eq!(usable.leaf.der(), second);
+    }
 
     #[test]
     fn a_wildcard_is_one_label() {

@@ -1,0 +1,158 @@
+//! The server's certificate: its own in two kinds, the client's abilities deciding; the operator's, in every form that
+//! openssl writes; and the names and addresses that clients connect to.
+
+use std::net::TcpListener;
+
+use landfall_tests::{DataDir, FieldDevice, OpenSsl, Operator, Options, Server};
+
+/// A root, and `server.crt` signed by it for these names, with the key in `server.key`.
+fn operators_certificate(openssl: &OpenSsl, key_line: &str, names: &str) {
+    openssl.run("ecparam -name prime256v1 -genkey -noout -out root.key");
+    openssl.run("req -x509 -new -key root.key -sha256 -days 30 -out root.crt -subj /CN=factory-root");
+    for line in key_line.split(" && ") {
+        openssl.run(line);
+    }
+    openssl.run("req -new -key server.key -out server.csr -subj /CN=factory");
+    std::fs::write(openssl.path("names.cnf"), format!("subjectAltName={names}\n")).expect("room");
+    openssl.run(
+        "x509 -req -in server.csr -CA root.crt -CAkey root.key -CAcreateserial -days 30 -extfile names.cnf -out server.crt",
+    );
+}
+
+fn shown(openssl: &OpenSsl, port: u16, cafile: &str, line: &str) -> String {
+    openssl.s_client(port, &format!("-CAfile {cafile} -verify_return_error {line}"), b"Q\n").text()
+}
+
+#[tokio::test]
+async fn the_operators_certificate_serves_in_every_form_of_its_key() {
+    let forms = [
+        ("EC, SEC1", "ecparam -name prime256v1 -genkey -noout -out server.key"),
+        (
+            "EC, PKCS#8",
+            "ecparam -name secp384r1 -genkey -noout -out sec1.key && pkcs8 -topk8 -nocrypt -in sec1.key -out server.key",
+        ),
+        ("RSA, PKCS#1", "genrsa -traditional -out server.key 2048"),
+        ("RSA, PKCS#8", "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out server.key"),
+    ];
+    for (form, key_line) in forms {
+        let data = DataDir::new();
+        let openssl = OpenSsl::in_dir(data.file("keys"));
+        operators_certificate(&openssl, key_line, "DNS:localhost,DNS:iot.factory.example,IP:127.0.0.1");
+        // The root is in the chain file, or in a file of its own.
+        let (certificate, root) = (openssl.path("server.crt"), openssl.path("root.crt"));
+        let chain = openssl.path("chain.crt");
+        std::fs::write(&chain, openssl.read("server.crt") + &openssl.read("root.crt")).expect("room");
+        let [certificate, root, chain, key] =
+            [certificate, root, chain, openssl.path("server.key")].map(|path| path.display().to_string());
+        let in_two = ["--server-cert", &certificate, "--server-key", &key, "--server-ca", &root];
+        let in_one = ["--server-cert", &chain, "--server-key", &key];
+        let flags: &[&str] = if form.starts_with("EC") { &in_two } else { &in_one };
+        let server = Server::start_on(&data, &Options { ..Options::with(&[flags, &["--api-tls"]].concat()) });
+        assert_eq!(server.fact("endpoint"), "localhost", "{form}: the certificate's first name");
+        assert_eq!(server.api_url(), format!("https://localhost:{}", server.api_addr().port()), "{form}");
+        for port in [server.api_addr().port(), server.mqtt_addr().port()] {
+            let said = shown(&openssl, port, "root.crt", "-verify_hostname iot.factory.example");
+            assert!(said.contains("Verify return code: 0 (ok)"), "{form}: {said}");
+        }
+        let endpoint = server.aws().json(&["iot", "describe-endpoint", "--endpoint-type", "iot:Data-ATS"]);
+        assert_eq!(endpoint["endpointAddress"], "localhost", "{form}");
+        server.ask("explain", &[]).must_succeed();
+        let ca = Operator::of(&server).prepare_activation("own").await;
+        let client = FieldDevice::new(&ca, "device").land(&server).await;
+        client.disconnect().await.expect("a proper end");
+    }
+}
+
+/// A client that can do with RSA only gets the RSA certificate, once the background has made it.
+#[tokio::test]
+async fn the_clients_abilities_choose_between_ecdsa_and_rsa() {
+    let data = DataDir::new();
+    let server = Server::start_on(&data, &Options::default());
+    let openssl = OpenSsl::in_dir(data.file("keys"));
+    std::fs::copy(server.root_ca(), openssl.path("root.crt")).expect("copied");
+    let port = server.mqtt_addr().port();
+    let rsa_file = server.data_path().join("server-rsa.crt");
+    let until = std::time::Instant::now() + landfall_tests::PATIENCE;
+    let rsa_only = "-tls1_2 -cipher ECDHE-RSA-AES128-GCM-SHA256";
+    while !shown(&openssl, port, "root.crt", rsa_only).contains("Verify return code: 0 (ok)") {
+        assert!(std::time::Instant::now() < until, "no RSA certificate is made: {}", rsa_file.exists());
+    }
+    for (line, key) in [
+        ("", "id-ecPublicKey"),
+        ("-tls1_2", "id-ecPublicKey"),
+        ("-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256", "id-ecPublicKey"),
+        (rsa_only, "rsaEncryption"),
+        ("-tls1_3 -sigalgs RSA-PSS+SHA256", "rsaEncryption"),
+        ("-tls1_2 -sigalgs RSA+SHA256:RSA-PSS+SHA256", "rsaEncryption"),
+    ] {
+        let said = shown(&openssl, port, "root.crt", line);
+        assert!(said.contains("Verify return code: 0 (ok)"), "{line}: {said}");
+        let pem = said.split("-----BEGIN CERTIFICATE-----").nth(1).and_then(|rest| rest.split("-----END").next());
+        let pem = format!("-----BEGIN CERTIFICATE-----{}-----END CERTIFICATE-----\n", pem.expect("a certificate"));
+        std::fs::write(openssl.path("shown.crt"), pem).expect("room");
+        openssl.run("x509 -in shown.crt -noout -text -out shown.txt");
+        assert!(openssl.read("shown.txt").contains(key), "{line}");
+    }
+    let root = openssl.read("root.crt");
+    server.terminate();
+    let server = Server::start_on(&data, &Options::default());
+    assert_eq!(std::fs::read_to_string(server.root_ca()).expect("a root"), root, "kept over the restart");
+    let said = shown(&openssl, server.mqtt_addr().port(), "root.crt", rsa_only);
+    assert!(said.contains("Verify return code: 0 (ok)"), "it is there from the start now: {said}");
+}
+
+/// Several names and addresses, and both ports on IPv6.
+#[tokio::test]
+async fn ipv6_and_several_names_are_served() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        println!("this machine has no IPv6");
+        return;
+    }
+    let data = DataDir::new();
+    let names = [
+        "--api-tls",
+        "--endpoint-name",
+        "localhost",
+        "--endpoint-name",
+        "192.0.2.7",
+        "--endpoint-name",
+        "iot.factory.example",
+    ];
+    let server =
+        Server::start_on(&data, &Options { api_addr: "[::1]:0", mqtt_addr: "[::1]:0", ..Options::with(&names) });
+    assert_eq!(server.api_url(), format!("https://[::1]:{}", server.api_addr().port()));
+    assert!(server.mqtt_addr().is_ipv6());
+    assert_eq!(server.aws().text(&["sts", "get-caller-identity"], "Account"), "123456789012");
+    server.ask("explain", &[]).must_succeed();
+    let ca = Operator::of(&server).prepare_activation("six").await;
+    let device = FieldDevice::new(&ca, "device");
+    device.land(&server).await.disconnect().await.expect("a proper end");
+    let published = server.mosquitto().with_endpoint("::1").with_credential(&device.files(&server)).publish(
+        "device",
+        "JITR/test",
+        "Hello",
+    );
+    assert!(published.is_success(), "{}", published.text());
+
+    let openssl = OpenSsl::in_dir(data.file("keys"));
+    std::fs::copy(server.root_ca(), openssl.path("root.crt")).expect("copied");
+    let refused = "hostname mismatch";
+    for (check, ok) in [
+        ("-verify_hostname localhost", true),
+        ("-verify_hostname iot.factory.example", true),
+        ("-verify_ip 192.0.2.7", true),
+        ("-verify_ip ::1", true),
+        ("-verify_ip 127.0.0.1", true),
+        ("-verify_ip 192.0.2.8", false),
+        ("-verify_hostname other.example", false),
+    ] {
+        let connect = format!("[::1]:{}", server.mqtt_addr().port());
+        let said = openssl.s_client_to(&connect, &format!("-CAfile root.crt {check}"), b"Q\n").text();
+        let is_ok = said.contains("Verify return code: 0 (ok)");
+        assert_eq!(is_ok, ok, "{check}: {said}");
+        assert!(
+            is_ok || said.to_lowercase().contains(refused) || said.contains("IP address mismatch"),
+            "{check}: {said}"
+        );
+    }
+}
