@@ -65,16 +65,15 @@ impl Api {
     pub(crate) fn open(&self, head: &Head, request_id: &str) -> Result<Opened, Box<Answer>> {
         let refuse = |service, fault| Box::new(refused(service, fault, request_id));
         let claim = authentication::claim(head).map_err(|fault| refuse(guessed(head), fault))?;
-        let credential = self.inner.services.credentials(&claim.access_key_id);
+        let credential = authentication::credential(&self.inner.services, &claim);
         let Some(service) = catalog::signed_for(&claim.service) else {
-            let fault = credential.map_or(Fault::UnknownKey, |_| Fault::BadSignature(served_scopes()));
+            let fault = credential.err().unwrap_or_else(|| Fault::BadSignature(served_scopes()));
             return Err(refuse(guessed(head), fault));
         };
         let is_global = if catalog::is_global(service) { IsGlobal::Yes } else { IsGlobal::No };
         let region = &self.inner.services.config().region;
-        authentication::check_scope(&claim, credential.as_ref(), region, is_global)
-            .map_err(|fault| refuse(service, fault))?;
-        let credential = credential.ok_or_else(|| refuse(service, Fault::UnknownKey))?;
+        let credential = credential.map_err(|fault| refuse(service, fault))?;
+        authentication::check_scope(&claim, region, is_global).map_err(|fault| refuse(service, fault))?;
         Ok(Opened { service, claim, credential, target: target(service, head) })
     }
 

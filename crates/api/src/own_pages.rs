@@ -53,17 +53,17 @@ impl Api {
         let services = &self.inner.services;
         let refuse = |fault| Box::new(unauthenticated(&fault));
         let claim = authentication::claim(head).map_err(refuse)?;
-        let credential = services.credentials(&claim.access_key_id);
-        let region = &services.config().region;
-        authentication::check_scope(&claim, credential.as_ref(), region, IsGlobal::No).map_err(refuse)?;
+        let credential = authentication::credential(services, &claim).map_err(refuse)?;
+        authentication::check_scope(&claim, &services.config().region, IsGlobal::No).map_err(refuse)?;
         if claim.service != "landfall" {
             return Err(Box::new(plain(403, "Credential should be scoped to correct service: 'landfall'.")));
         }
-        let credential = credential.ok_or_else(|| refuse(Fault::UnknownKey))?;
         self.inner.keys.verify(head, &Bytes::new(), &claim, &credential, services.now()).map_err(refuse)?;
         match credential.caller {
             Caller::Root { .. } => Ok(()),
-            Caller::Role(_) => Err(Box::new(plain(403, "Only the account's root may read admission records."))),
+            Caller::Role(_) | Caller::Session(_) => {
+                Err(Box::new(plain(403, "Only the account's root may read admission records.")))
+            }
         }
     }
 

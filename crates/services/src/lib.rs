@@ -32,7 +32,7 @@ use std::sync::Arc;
 pub use checkpoint::{Checkpoints, Step};
 pub use clock::Clock;
 pub use config::Config;
-pub use credentials::{Credential, RootCredentials};
+pub use credentials::{Credential, InvalidCredentials, RootCredentials};
 pub use error::Error;
 pub use functions::{AwsCall, AwsCallError, AwsCalls, RoleSession};
 pub use op::{Caller, Op};

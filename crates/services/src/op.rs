@@ -1,7 +1,11 @@
 //! Who asks, when, and in which request. Every verb takes one; nothing is ambient.
 
+use std::sync::Arc;
+
 use domain::Timestamp;
 use functions::RoleSession;
+
+use crate::sts::Session;
 
 #[derive(Clone, Debug)]
 pub struct Op {
@@ -14,6 +18,28 @@ pub struct Op {
 pub enum Caller {
     /// The account's root credentials.
     Root { access_key_id: String },
-    /// A session of a role: a function's, or one made by AssumeRole.
+    /// A function, in its role.
     Role(RoleSession),
+    /// Who has temporary credentials, made by AssumeRole.
+    Session(Arc<Session>),
+}
+
+impl Caller {
+    /// `None` for the root.
+    pub fn role_arn(&self) -> Option<&str> {
+        match self {
+            Self::Root { .. } => None,
+            Self::Role(session) => Some(&session.role_arn),
+            Self::Session(session) => Some(&session.role_arn),
+        }
+    }
+
+    /// `None` for the root.
+    pub fn session_name(&self) -> Option<&str> {
+        match self {
+            Self::Root { .. } => None,
+            Self::Role(session) => Some(&session.session_name),
+            Self::Session(session) => Some(&session.session_name),
+        }
+    }
 }

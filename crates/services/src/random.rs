@@ -14,6 +14,17 @@ pub(crate) fn hex_of<const N: usize>() -> String {
     hex::encode(bytes::<N>())
 }
 
+/// `ASIA` and sixteen characters of base 32, as AWS makes the ids of temporary keys.
+pub(crate) fn access_key_id() -> String {
+    format!("ASIA{}", base32(&bytes::<16>()))
+}
+
+/// One character per byte.
+pub(crate) fn base32(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    bytes.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect()
+}
+
 /// A version 4 UUID, the form of AWS's request ids.
 pub fn uuid() -> String {
     uuid::Builder::from_random_bytes(bytes()).into_uuid().to_string()

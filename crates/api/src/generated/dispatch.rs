@@ -111,6 +111,7 @@ async fn iam(verbs: &Iam, op: &Op, operation: &'static str, input: Value) -> Res
 
 async fn sts(verbs: &Sts, op: &Op, operation: &'static str, input: Value) -> Result<Value, Error> {
     match operation {
+        "AssumeRole" => answered(verbs.assume_role(op, parsed(input)?).await),
         "GetCallerIdentity" => answered(verbs.get_caller_identity(op, parsed(input)?).await),
         _ => Err(unserved("sts", operation)),
     }

@@ -76,6 +76,30 @@ pub fn judge_resource(policy: &PolicyDocument, principal: Principal<'_>, request
     judge(policy.statements.iter().filter(includes), request)
 }
 
+/// How a trust policy lets a caller of its own account in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    Refused,
+    /// The caller's account may, and leaves it to the account's identity policies who of it.
+    /// (IAM user guide, "Granting a user permissions to switch roles")
+    ByAccount,
+    /// The caller itself is named, or everyone: within one account that is enough.
+    ByName,
+}
+
+/// `caller` is an ARN.
+pub fn judge_trust(policy: &PolicyDocument, caller: &str, request: &Request<'_>) -> Trust {
+    if judge_resource(policy, Principal::Aws(caller), request) != Decision::Allowed {
+        return Trust::Refused;
+    }
+    let names =
+        |statement: &&Statement<Key>| statement.principals.as_ref().is_some_and(|listed| listed.name_arn(caller));
+    match judge(policy.statements.iter().filter(names), request) {
+        Decision::Allowed => Trust::ByName,
+        _ => Trust::ByAccount,
+    }
+}
+
 fn judge<'a>(statements: impl Iterator<Item = &'a Statement<Key>>, request: &Request<'_>) -> Decision {
     let (action, asked) = (request.action.to_ascii_lowercase(), Asked { context: request.context });
     let mut decision = Decision::NotAllowed;

@@ -1,4 +1,6 @@
-use super::{Decision, Kind, Permission, PolicyDocument, Principal, Request, judge_identity, judge_resource};
+use super::{
+    Decision, Kind, Permission, PolicyDocument, Principal, Request, Trust, judge_identity, judge_resource, judge_trust,
+};
 use crate::Partition;
 
 const ROLE: &str = "arn:aws-cn:iam::123456789012:role/service/jitr";
@@ -99,6 +101,37 @@ fn trust_policies_say_who_may_assume() {
         let request = Request { action: "sts:AssumeRole", resource: ROLE, context: &[] };
         let decision = judge_resource(&policy, caller, &request);
         assert_eq!(decision == Decision::Allowed, expected, "{principal} {caller:?}");
+    }
+}
+
+#[test]
+fn trust_is_by_name_or_by_account() {
+    const ROOT: &str = "arn:aws-cn:iam::123456789012:root";
+    let deny = format!(r#",{{"Effect":"Deny","Principal":{{"AWS":"{SESSION}"}},"Action":"sts:*"}}"#);
+    for (principal, more, caller, expected) in [
+        (r#"{"AWS":"123456789012"}"#, "", SESSION, Trust::ByAccount),
+        (r#"{"AWS":"123456789012"}"#, "", ROOT, Trust::ByAccount),
+        (r#"{"AWS":"arn:aws-cn:iam::123456789012:root"}"#, "", SESSION, Trust::ByAccount),
+        (r#"{"AWS":"arn:aws-cn:iam::123456789012:role/service/jitr"}"#, "", SESSION, Trust::ByName),
+        (
+            r#"{"AWS":["123456789012","arn:aws-cn:sts::123456789012:assumed-role/jitr/activate"]}"#,
+            "",
+            SESSION,
+            Trust::ByName,
+        ),
+        (r#"{"AWS":"arn:aws-cn:sts::123456789012:assumed-role/jitr/other"}"#, "", SESSION, Trust::Refused),
+        (r#""*""#, "", SESSION, Trust::ByName),
+        (r#""*""#, deny.as_str(), SESSION, Trust::Refused),
+        (r#"{"AWS":"210987654321"}"#, "", SESSION, Trust::Refused),
+        (r#"{"Service":"lambda.amazonaws.com"}"#, "", SESSION, Trust::Refused),
+    ] {
+        let json = format!(
+            r#"{{"Version":"2012-10-17","Statement":[
+                {{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}{more}]}}"#
+        );
+        let policy = PolicyDocument::parse(&json, Kind::Resource).unwrap();
+        let request = Request { action: "sts:AssumeRole", resource: ROLE, context: &[] };
+        assert_eq!(judge_trust(&policy, caller, &request), expected, "{json} {caller}");
     }
 }
 

@@ -66,6 +66,16 @@ impl Principals {
     pub(crate) fn include_arn(&self, arn: &str) -> bool {
         self.is_everyone || self.aws.iter().any(|listed| includes(listed, arn))
     }
+
+    /// As [`Self::include_arn`], but not because the caller's whole account is named.
+    pub(crate) fn name_arn(&self, arn: &str) -> bool {
+        self.is_everyone || self.aws.iter().any(|listed| !is_account(listed) && includes(listed, arn))
+    }
+}
+
+/// `123456789012`, or the ARN of that account's root: AWS turns the one into the other.
+fn is_account(listed: &str) -> bool {
+    is_account_id(listed) || crate::Arn::parse(listed).is_ok_and(|arn| arn.parts().resource == "root")
 }
 
 /// China's services are named `lambda.amazonaws.com.cn` by some and `lambda.amazonaws.com` by others; AWS takes both.

@@ -12,6 +12,10 @@ pub mod shapes;
 mod trust;
 mod unique_id;
 
+pub(crate) use document::malformed;
+pub(crate) use role::RoleRecord;
+pub(crate) use trust::RoleRights;
+
 use domain::Arn;
 
 use crate::authorization::DeniedAs;

@@ -5,10 +5,19 @@ use domain::iam::{Decision, Kind, PolicyDocument, Principal, Request, judge_reso
 use super::Iam;
 use crate::Error;
 
+/// What a caller in a role has of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RoleRights {
+    pub role_id: String,
+    pub tags: Vec<(String, String)>,
+    /// Names and documents of everything that gives the role rights.
+    pub policies: Vec<(String, String)>,
+}
+
 impl Iam {
-    /// Names and documents of everything that gives the role rights. A role that is not there has none.
-    pub(crate) fn policies_of_role(&self, role_arn: &str) -> Result<Vec<(String, String)>, Error> {
-        let Some(record) = self.find_role_by_arn(role_arn)? else { return Ok(Vec::new()) };
+    /// `None` where there is no such role: its sessions then have no rights left.
+    pub(crate) fn rights_of_role(&self, role_arn: &str) -> Result<Option<RoleRights>, Error> {
+        let Some(record) = self.find_role_by_arn(role_arn)? else { return Ok(None) };
         let mut policies: Vec<(String, String)> = record.inline.into_iter().collect();
         for arn in record.attached {
             let document = self.document_of(&arn)?.ok_or_else(|| {
@@ -16,7 +25,7 @@ impl Iam {
             })?;
             policies.push((arn, document));
         }
-        Ok(policies)
+        Ok(Some(RoleRights { role_id: record.role_id, tags: record.tags, policies }))
     }
 
     /// `AROA...`, the role's id, which a session's user id begins with.

@@ -3,8 +3,6 @@
 
 use crate::random;
 
-const DIGITS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdKind {
     Role,
@@ -26,8 +24,7 @@ pub(crate) fn unique_id(kind: IdKind) -> String {
 
 /// The same id for the same bytes.
 pub(crate) fn id_of(kind: IdKind, bytes: [u8; 17]) -> String {
-    let tail: String = bytes.iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)])).collect();
-    format!("{}{tail}", kind.prefix())
+    format!("{}{}", kind.prefix(), random::base32(&bytes))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Sts;
 use super::shapes::{GetCallerIdentityRequest, GetCallerIdentityResponse};
-use crate::{Caller, Error, Op};
+use crate::{Error, Op};
 
 impl Sts {
     /// Needs no right: the answer tells a caller nothing that its signature did not prove.
@@ -11,17 +11,9 @@ impl Sts {
         op: &Op,
         _input: GetCallerIdentityRequest,
     ) -> Result<GetCallerIdentityResponse, Error> {
-        let account = self.services.config().account.to_string();
-        let user_id = match &op.caller {
-            Caller::Root { .. } => account.clone(),
-            Caller::Role(session) => {
-                let role_id = self.services.iam().id_of_role(&session.role_arn)?.unwrap_or_default();
-                format!("{role_id}:{}", session.session_name)
-            }
-        };
         Ok(GetCallerIdentityResponse {
-            user_id: Some(user_id),
-            account: Some(account),
+            user_id: Some(self.services.caller_id(&op.caller)?),
+            account: Some(self.services.config().account.to_string()),
             arn: Some(self.services.caller_arn(&op.caller).to_string()),
         })
     }

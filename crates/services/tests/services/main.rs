@@ -13,6 +13,7 @@ mod outbox;
 mod policies;
 mod policy_versions;
 mod roles;
+mod sessions;
 mod topic_rules;
 mod twins;
 mod world;

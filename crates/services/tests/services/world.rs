@@ -191,6 +191,7 @@ impl World {
             "iam:AttachRolePolicy" => shown(iam.attach_role_policy(op, read(input)).await),
             "iam:DetachRolePolicy" => shown(iam.detach_role_policy(op, read(input)).await),
             "iam:ListAttachedRolePolicies" => shown(iam.list_attached_role_policies(op, read(input)).await),
+            "sts:AssumeRole" => shown(self.services.sts().assume_role(op, read(input)).await),
             "sts:GetCallerIdentity" => shown(self.services.sts().get_caller_identity(op, read(input)).await),
             "logs:DescribeLogGroups" => shown(logs.describe_log_groups(op, read(input)).await),
             "logs:DescribeLogStreams" => shown(logs.describe_log_streams(op, read(input)).await),
