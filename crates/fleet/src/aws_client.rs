@@ -112,6 +112,10 @@ impl AwsClient {
         self
     }
 
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
     /// Any answer of the server is `Ok`, errors of the service too: look at `status`.
     pub async fn call(&self, request: &AwsRequest<'_>) -> Result<AwsResponse, Error> {
         // A TLS handshake is part of it, and large: boxed, it is not part of every future that waits for an answer.

@@ -4,7 +4,7 @@ use domain::CertificateId;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::{AwsClient, AwsResponse, Ca, Error};
+use crate::{AwsClient, AwsResponse, Ca, Error, Verification};
 
 /// What RegisterCACertificate is asked for beside the certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,18 @@ pub struct CaRegistration {
 impl Ca {
     /// Code, verification certificate and registration in one go. The key stays where it is.
     pub async fn register(&self, client: &AwsClient, how: CaRegistration) -> Result<CertificateId, Error> {
-        let code = registration_code(client).await?;
+        let verification = self.verification(&registration_code(client).await?)?;
+        self.register_with(client, &verification, how).await
+    }
+
+    pub async fn register_with(
+        &self,
+        client: &AwsClient,
+        verification: &Verification,
+        how: CaRegistration,
+    ) -> Result<CertificateId, Error> {
         let body = json!({
-            "caCertificate": self.certificate_pem(),
-            "verificationCertificate": self.verification_certificate_pem(&code)? });
+            "caCertificate": self.certificate_pem(), "verificationCertificate": verification.certificate_pem });
         let CaRegistration { set_as_active, allow_auto_registration } = how;
         let path =
             format!("/cacertificate?setAsActive={set_as_active}&allowAutoRegistration={allow_auto_registration}");

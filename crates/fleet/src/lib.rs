@@ -2,6 +2,7 @@
 //! tests and benchmarks use to stand where a factory, a device or an operator stands. It knows none of the server's
 //! crates, and reads the clock: it acts, it does not decide.
 
+mod activation;
 mod aws_client;
 mod ca;
 mod ca_registration;
@@ -11,11 +12,13 @@ mod device;
 mod error;
 mod files;
 mod key;
+mod landing;
 mod manufacture;
 mod mqtt_client;
 mod tls;
 mod tls_connection;
 
+pub use activation::Activation;
 pub use aws_client::{AwsClient, AwsRequest, AwsResponse, uri_encoded};
 pub use ca::{Ca, Verification};
 pub use ca_registration::{CaRegistration, registration_code};
@@ -26,6 +29,7 @@ pub use error::{Closing, Error};
 pub use files::{Existing, Folder};
 pub use hyper::Method;
 pub use key::{Key, KeyAlgorithm};
+pub use landing::{BackOff, Landing, Outcome, ReadyDevice, in_flight};
 pub use mqtt_client::MqttClient;
 pub use tls::{ClientTls, Sni, TlsVersions};
 pub use tls_connection::TlsConnection;
