@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use broker::Broker;
 use rustls_pki_types::CertificateDer;
 use services::Services;
-use services::admission::Refused;
+use services::admission::{Recorded, Refused};
 use services::places::{NoPlace, Place, Places};
 
 use crate::limits::Limits;
@@ -78,9 +78,14 @@ impl Gateway {
         self.inner.connections.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// One log line and one admission record for a connection that was refused, or that the peer did not end itself.
+    /// One log line and one admission record (or one more in the count of its like) for a connection that was refused, or that the peer did not end itself.
     pub(crate) fn record(&self, peer: &Peer, refused: &Refused, chain: &[CertificateDer<'_>]) {
         let record = peer.record(refused, chain, self.inner.services.now());
+        let recorded = self.inner.services.record_admission(record.clone());
+        if recorded == Recorded::Counted {
+            tracing::debug!(connection = peer.connection, reason = record.reason, "refused like others before");
+            return;
+        }
         tracing::info!(
             connection = peer.connection,
             source = %record.source,
@@ -90,6 +95,5 @@ impl Gateway {
             "{}",
             record.sentence
         );
-        self.inner.services.record_admission(record);
     }
 }

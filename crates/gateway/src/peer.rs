@@ -72,6 +72,8 @@ impl Peer {
         let leaf = chain.first().and_then(|leaf| Certificate::from_der(leaf).ok());
         AdmissionRecord {
             at,
+            last_at: None,
+            count: 1,
             source: self.source.to_string(),
             listener: self.listener.to_string(),
             sni: self.sni.clone(),

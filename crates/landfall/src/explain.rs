@@ -43,6 +43,9 @@ fn query(arguments: &ExplainArguments) -> String {
 /// What happened in the first line, the facts below it.
 fn text(record: &AdmissionRecord) -> String {
     let mut text = format!("{}  {}\n  {}\n", record.at.to_rfc3339(), record.reason, record.sentence);
+    if let (Some(last_at), 2..) = (record.last_at, record.count) {
+        let _ = writeln!(text, "    {:<12}{} times, last at {}", "count", record.count, last_at.to_rfc3339());
+    }
     let id = |id: &domain::CertificateId| id.to_string();
     for (name, value) in [
         ("from", Some(record.source.clone())),

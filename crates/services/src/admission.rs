@@ -1,13 +1,12 @@
-//! Admission's shell: looks up what `domain::admission::judge` asks for, registers, announces, records.
+//! Admission's shell: looks up what `domain::admission::judge` asks for, registers, announces.
 
+use domain::CertificateId;
 use domain::admission::{
     CaStatus, CandidateCa, CertificateStatus, Refusal, RegisteredLeaf, ServerName, Verdict, judge,
 };
 use domain::iot_policy::ConnectionFacts;
 use domain::x509::Certificate;
-use domain::{CertificateId, Timestamp};
-use serde::{Deserialize, Serialize};
-use store::{Expect, Journal, JournalBounds, Store, Write};
+use store::{Expect, Write};
 
 use crate::iot::ca_certificate::ca_key;
 use crate::iot::certificate::{CertificateRecord, certificate_key, registration};
@@ -15,31 +14,7 @@ use crate::outbox::{RegisteredRow, registered_row_key};
 use crate::record::{Committed, Found, put};
 use crate::{Error, Services, Step};
 
-/// What stays of a refused or ended connection: a log line, an API answer, a console page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AdmissionRecord {
-    pub at: Timestamp,
-    pub source: String,
-    pub listener: String,
-    pub sni: Option<String>,
-    pub alpn: Option<String>,
-    pub tls_version: Option<String>,
-    /// The chain as sent, leaf first, base64 DER; bounded by the gateway.
-    pub chain: Vec<String>,
-    pub certificate_id: Option<CertificateId>,
-    pub certificate_subject: Option<String>,
-    pub certificate_issuer: Option<String>,
-    pub certificate_status: Option<String>,
-    pub ca_certificate_id: Option<CertificateId>,
-    pub client_id: Option<String>,
-    /// `policy:statement` that decided, where one did.
-    pub policy_statement: Option<String>,
-    /// `Refusal::code`.
-    pub reason: String,
-    /// `Refusal::sentence`.
-    pub sentence: String,
-}
+pub use crate::admission_record::{AdmissionFilter, AdmissionRecord, Recorded};
 
 /// A verdict against a connection: the refusal and what was found out on the way.
 #[derive(Clone, Debug)]
@@ -55,36 +30,8 @@ impl Refused {
     }
 }
 
-/// Which records are asked for. Everything given must fit.
-#[derive(Clone, Debug, Default)]
-pub struct AdmissionFilter {
-    pub certificate_id: Option<CertificateId>,
-    pub client_id: Option<String>,
-    /// An address; the port does not count.
-    pub source: Option<String>,
-}
-
-pub(crate) struct Admissions {
-    journal: Journal,
-}
-
-impl Admissions {
-    /// Some 30,000 records with a chain of two certificates; a week is longer than anybody asks back.
-    const BOUNDS: JournalBounds = JournalBounds { bytes_max: 64 << 20, age_max_ms: 7 * 24 * 3600 * 1000 };
-
-    pub(crate) fn open(store: &Store) -> Result<Self, Error> {
-        let journal = store
-            .journal("admission", Self::BOUNDS)
-            .map_err(|err| Error::internal(format!("the admission journal cannot be opened: {err:?}")))?;
-        Ok(Self { journal })
-    }
-}
-
 /// How often a CONNECT is judged again because what it was judged by had changed when it was to be registered.
 const JUDGEMENTS_MAX: usize = 4;
-
-/// Records looked at to answer one question, newest first.
-const RECORDS_SCANNED_MAX: usize = 50_000;
 
 impl Services {
     /// In the TLS handshake: synchronous, reads the local view, registers nothing. `Ok` lets the handshake go on.
@@ -184,38 +131,4 @@ impl Services {
         }
         Ok(())
     }
-
-    pub fn record_admission(&self, record: AdmissionRecord) {
-        let stream = record.certificate_id.map(|id| id.to_string()).unwrap_or_default();
-        match serde_json::to_vec(&record) {
-            Ok(json) => {
-                self.inner.admissions.journal.append(&stream, record.at.millis(), json.into());
-            }
-            Err(err) => tracing::error!(%err, "an admission record could not be written"),
-        }
-    }
-
-    /// The newest records that fit, newest first.
-    pub fn admission_records(&self, filter: &AdmissionFilter, last: usize) -> Vec<AdmissionRecord> {
-        let fits = |record: &AdmissionRecord| {
-            filter.certificate_id.is_none_or(|id| record.certificate_id == Some(id))
-                && filter.client_id.as_ref().is_none_or(|id| record.client_id.as_ref() == Some(id))
-                && filter.source.as_ref().is_none_or(|source| same_address(&record.source, source))
-        };
-        self.inner
-            .admissions
-            .journal
-            .last(RECORDS_SCANNED_MAX)
-            .iter()
-            .filter_map(|entry| serde_json::from_slice::<AdmissionRecord>(&entry.value).ok())
-            .filter(fits)
-            .take(last)
-            .collect()
-    }
-}
-
-/// `source` is `address:port`, the question may leave the port out.
-fn same_address(source: &str, asked: &str) -> bool {
-    let bare = |text: &str| text.trim_matches(['[', ']']).to_owned();
-    source == asked || source.rsplit_once(':').is_some_and(|(address, _)| bare(address) == bare(asked))
 }

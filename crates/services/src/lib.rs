@@ -2,6 +2,8 @@
 //! Knows no HTTP, TLS, sockets or storage engines.
 
 pub mod admission;
+mod admission_flood;
+mod admission_record;
 mod authorization;
 pub mod blob;
 mod checkpoint;
@@ -38,7 +40,7 @@ pub use functions::{AwsCall, AwsCallError, AwsCalls, RoleSession};
 pub use op::{Caller, Op};
 pub use random::uuid;
 
-use admission::Admissions;
+use admission_record::Admissions;
 use broker::Broker;
 use connection::Standings;
 use functions::Functions;
@@ -111,7 +113,8 @@ impl Services {
 
     /// Background work: the outbox and the invocations. Ends when `shutdown` turns true.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
-        tokio::join!(self.run_outbox(shutdown.clone()), self.run_invocations(shutdown));
+        let admissions = self.run_admissions(shutdown.clone());
+        tokio::join!(self.run_outbox(shutdown.clone()), self.run_invocations(shutdown), admissions);
     }
 
     pub fn config(&self) -> &Config {

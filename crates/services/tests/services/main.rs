@@ -1,6 +1,7 @@
 //! The services in one process, verb by verb: tables of inputs, and what each must answer. No function runs.
 
 mod admission;
+mod admission_records;
 mod authorization;
 mod ca_certificates;
 mod certificate_deletion;
