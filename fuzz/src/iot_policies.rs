@@ -43,11 +43,15 @@ pub fn iot_policies(data: &[u8]) {
         (IotAction::Receive, "topic", topic),
     ] {
         let resource = format!("arn:aws:iot:us-east-1:123456789012:{kind}/{name}");
-        let decision = judge(std::slice::from_ref(&policy), action, &resource, &facts);
-        assert_eq!(decision, judge(std::slice::from_ref(&policy), action, &resource, &facts), "the same each time");
+        let decision = judge(std::slice::from_ref(&policy), action, &resource, &facts, &[]);
+        assert_eq!(
+            decision,
+            judge(std::slice::from_ref(&policy), action, &resource, &facts, &[]),
+            "the same each time"
+        );
         // Nothing that a document says outweighs a deny, and what it denies it denies beside any other.
-        let beside = judge(&[Arc::clone(&policy), Arc::clone(&denies_all)], action, &resource, &facts);
+        let beside = judge(&[Arc::clone(&policy), Arc::clone(&denies_all)], action, &resource, &facts, &[]);
         assert!(matches!(beside, Decision::Denied { .. }), "{beside:?}");
-        assert_eq!(judge(&[], action, &resource, &facts), Decision::NotAllowed);
+        assert_eq!(judge(&[], action, &resource, &facts, &[]), Decision::NotAllowed);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::admission::{CertificateStatus, Refusal, ServerName};
-use domain::iot_policy::{CompiledPolicy, ConnectionFacts, Decision, IotAction, judge};
+use domain::iot_policy::{AttachedThing, CompiledPolicy, ConnectionFacts, Decision, IotAction, judge};
 use domain::{Arn, CertificateId};
 use tokio::sync::watch;
 
@@ -18,6 +18,8 @@ pub struct Standing {
     /// `Err` ends the connection: the sentence says why.
     pub active: Result<(), String>,
     pub policies: Arc<[Arc<CompiledPolicy>]>,
+    /// What policies may ask about things.
+    pub things: Arc<[AttachedThing]>,
     /// Rises with each change; verdict caches are keyed by it.
     pub epoch: u64,
 }
@@ -74,7 +76,8 @@ impl Services {
 
     /// Judges `action` on a topic, filter or client id for a live connection; makes the ARN itself.
     pub fn judge(&self, standing: &Standing, facts: &ConnectionFacts, action: IotAction, subject: &str) -> Decision {
-        judge(&standing.policies, action, self.iot_arn(action, subject).as_str(), facts)
+        let resource = self.iot_arn(action, subject);
+        judge(&standing.policies, action, resource.as_str(), facts, &standing.things)
     }
 
     fn must_allow(
@@ -166,7 +169,7 @@ impl Services {
             policies.extend(self.compiled(&name)?);
         }
         let epoch = self.inner.standings.epoch.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(Standing { active, policies: policies.into(), epoch })
+        Ok(Standing { active, policies: policies.into(), things: self.attached_things(id)?.into(), epoch })
     }
 
     /// The default version of a policy, compiled once: a version's document never changes, and the policy's generation

@@ -1,5 +1,7 @@
 //! Stored forms: JSON in an envelope that carries the version of its noun. Old versions are upgraded as they are read.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -122,13 +124,29 @@ impl Services {
         prefix: &str,
         mut each: impl FnMut(String, T),
     ) -> Result<(), Error> {
-        let mut after: Option<Vec<u8>> = None;
+        self.each_record_after(prefix, None, |rest, record| {
+            each(rest, record);
+            ControlFlow::Continue(())
+        })
+        .await
+    }
+
+    /// From the first key beyond `prefix` and `after`, until `each` has enough.
+    pub(crate) async fn each_record_after<T: Stored>(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        mut each: impl FnMut(String, T) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut after: Option<Vec<u8>> = after.map(|after| format!("{prefix}{after}").into());
         loop {
             let chunk = self.store().scan_after(prefix.as_bytes(), after.as_deref(), CHUNK).map_err(storage)?;
             let is_last = chunk.len() < CHUNK;
             for (key, record) in &chunk {
                 let rest = key.get(prefix.len()..).unwrap_or_default();
-                each(String::from_utf8_lossy(rest).into_owned(), decode(key, record)?.value);
+                if each(String::from_utf8_lossy(rest).into_owned(), decode(key, record)?.value).is_break() {
+                    return Ok(());
+                }
             }
             if is_last {
                 return Ok(());

@@ -242,7 +242,8 @@ class Session:
         kind = model.shapes[name]['type']
         tree, node = model.tree(root, path)
         if model.protocol == 'query':
-            if kind in ('integer', 'long', 'boolean'):
+            # Of a boolean botocore makes one of the two words.
+            if kind in ('integer', 'long'):
                 node[path[-1]] = 'x'
                 self.expect(operation, 'wrong type', (), tree, 'MalformedInput', '')
             return

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::key::{Choice, Key};
+use super::thing::{self, AttachedThing};
 use crate::CertificateId;
 use crate::policy::{Context, Values};
 use crate::x509::Certificate;
@@ -29,14 +30,19 @@ pub struct ConnectionFacts {
 /// The facts during one judgement. Texts that must be made are made at most once, and only if asked for.
 pub(super) struct Lookup<'a> {
     facts: &'a ConnectionFacts,
+    things: &'a [AttachedThing],
     source_ip: OnceCell<String>,
     certificate_id: OnceCell<String>,
     serial: OnceCell<String>,
 }
 
 impl<'a> Lookup<'a> {
-    pub(super) fn new(facts: &'a ConnectionFacts) -> Self {
-        Self { facts, source_ip: OnceCell::new(), certificate_id: OnceCell::new(), serial: OnceCell::new() }
+    pub(super) fn new(facts: &'a ConnectionFacts, things: &'a [AttachedThing]) -> Self {
+        Self { facts, things, source_ip: OnceCell::new(), certificate_id: OnceCell::new(), serial: OnceCell::new() }
+    }
+
+    fn thing(&self) -> Option<&'a AttachedThing> {
+        thing::of_connection(self.things, &self.facts.client_id)
     }
 
     fn source_ip(&self) -> Option<&str> {
@@ -69,6 +75,10 @@ impl<'a> Lookup<'a> {
                 (values, Choice::At(index)) => values.get(index).copied(),
                 (_, Choice::All) => None,
             },
+            Key::ThingName => Some(&self.thing()?.name),
+            Key::ThingTypeName => self.thing()?.type_name.as_deref(),
+            Key::ThingAttribute(name) => self.thing()?.attributes.get(name).map(String::as_str),
+            Key::ThingIsAttached => Some(if self.thing().is_some() { "true" } else { "false" }),
             Key::ConnectAttributes | Key::Unknown => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Condition keys and variables that IoT policies know, found by name once at compile time.
 
 /// Names compare without regard to case, as IAM's condition keys do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     ClientId,
     SourceIp,
@@ -12,8 +12,13 @@ pub(super) enum Key {
     Subject(&'static str, Choice),
     Issuer(&'static str, Choice),
     SubjectAlternativeName(&'static str, Choice),
-    /// A name that AWS does not have, or whose value is not known here: things (`iot:Connection.Thing.*`), the
-    /// issuer's alternative names, `AvailableKeys`, the domain name. It never has a value.
+    ThingName,
+    ThingTypeName,
+    ThingIsAttached,
+    /// `iot:Connection.Thing.Attributes[name]`
+    ThingAttribute(String),
+    /// A name that AWS does not have, or whose value is not known here: the issuer's
+    /// alternative names, `AvailableKeys`, the domain name. It never has a value.
     Unknown,
 }
 
@@ -46,22 +51,33 @@ const ATTRIBUTES: [&str; 13] = [
 const ALTERNATIVE_NAMES: [&str; 5] =
     ["RFC822Name", "DNSName", "DirectoryName", "UniformResourceIdentifier", "IPAddress"];
 
-const PLAIN: [(&str, Key); 6] = [
+const PLAIN: [(&str, Key); 9] = [
     ("iot:ClientId", Key::ClientId),
     ("aws:SourceIp", Key::SourceIp),
     ("iot:CertificateId", Key::CertificateId),
     ("iot:Certificate.SerialNumber", Key::SerialNumber),
     ("iot:ConnectAttributes", Key::ConnectAttributes),
     ("iot:LastWillTopic", Key::LastWillTopic),
+    ("iot:Connection.Thing.ThingName", Key::ThingName),
+    ("iot:Connection.Thing.ThingTypeName", Key::ThingTypeName),
+    ("iot:Connection.Thing.IsAttached", Key::ThingIsAttached),
 ];
 
 impl From<&str> for Key {
     fn from(name: &str) -> Self {
         if let Some((_, key)) = PLAIN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            return *key;
+            return key.clone();
         }
-        attribute(name).unwrap_or(Self::Unknown)
+        thing_attribute(name).or_else(|| attribute(name)).unwrap_or(Self::Unknown)
     }
+}
+
+/// The names of attributes, unlike those of keys, differ by case.
+fn thing_attribute(name: &str) -> Option<Key> {
+    const BEFORE: &str = "iot:Connection.Thing.Attributes[";
+    let (before, after) = name.split_at_checked(BEFORE.len())?;
+    let attribute = after.strip_suffix(']').filter(|_| before.eq_ignore_ascii_case(BEFORE))?;
+    Some(Key::ThingAttribute(attribute.to_owned()))
 }
 
 /// `iot:Certificate.Subject.Organization`, `....Organization.1`, `....Organization.List`, `....AlternativeName.DNSName`.

@@ -8,11 +8,13 @@
 mod action;
 mod facts;
 mod key;
+mod thing;
 
 use std::sync::Arc;
 
 pub use action::IotAction;
 pub use facts::ConnectionFacts;
+pub use thing::AttachedThing;
 
 use action::ActionSet;
 use facts::Lookup;
@@ -87,9 +89,16 @@ impl Decision {
     }
 }
 
-/// `resource` is a whole ARN: `arn:aws:iot:<region>:<account>:topic/<topic>` and so on.
-pub fn judge(policies: &[Arc<CompiledPolicy>], action: IotAction, resource: &str, facts: &ConnectionFacts) -> Decision {
-    let lookup = Lookup::new(facts);
+/// `resource` is a whole ARN: `arn:aws:iot:<region>:<account>:topic/<topic>` and so on. `things` are those that the
+/// connection's certificate is attached to.
+pub fn judge(
+    policies: &[Arc<CompiledPolicy>],
+    action: IotAction,
+    resource: &str,
+    facts: &ConnectionFacts,
+    things: &[AttachedThing],
+) -> Decision {
+    let lookup = Lookup::new(facts, things);
     for policy in policies {
         if let Some(statement) = policy.find(Effect::Deny, action, resource, &lookup) {
             let sid = policy.statements.get(statement).and_then(|found| found.statement.sid.clone());

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::proptest;
 
-use super::{CompiledPolicy, ConnectionFacts, DOCUMENT_CHARS_MAX, Decision, IotAction, judge};
+use super::{AttachedThing, CompiledPolicy, ConnectionFacts, DOCUMENT_CHARS_MAX, Decision, IotAction, judge};
 use crate::x509::Certificate;
 
 /// C=CN, O=Example Corp, OU=first, OU=second, title=a+b, CN=device-7, DNS:device.example.com; self-signed, EC P-256.
@@ -110,14 +110,14 @@ fn actions_and_resources() {
         ("Publish", "topic/${iot:Nothing}", Publish, "topic/${iot:Nothing}", false),
     ] {
         let policy = compile(&allow(allowed, resource));
-        let decision = judge(&[policy], action, &arn(asked), &facts);
+        let decision = judge(&[policy], action, &arn(asked), &facts, &[]);
         assert_eq!(decision.is_allowed(), expected, "iot:{allowed} on {resource}, asked {action:?} {asked}");
     }
     let id = allow("Publish", "topic/${iot:CertificateId}/${iot:Certificate.SerialNumber}");
     let asked = arn(&format!("topic/{}/{}", facts.certificate_id, facts.certificate.serial_hex()));
-    assert!(judge(&[compile(&id)], Publish, &asked, &facts).is_allowed());
+    assert!(judge(&[compile(&id)], Publish, &asked, &facts, &[]).is_allowed());
     let other_region = asked.replace("cn-north-1", "cn-northwest-1");
-    assert!(!judge(&[compile(&id)], Publish, &other_region, &facts).is_allowed());
+    assert!(!judge(&[compile(&id)], Publish, &other_region, &facts, &[]).is_allowed());
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_client_id_with_wildcards_matches_itself_only() {
         ("${iot:ClientId}", "client/${iot:ClientId}", true),
     ] {
         let facts = ConnectionFacts { client_id: client_id.to_owned(), ..facts() };
-        let decision = judge(std::slice::from_ref(&policy), IotAction::Connect, &arn(asked), &facts);
+        let decision = judge(std::slice::from_ref(&policy), IotAction::Connect, &arn(asked), &facts, &[]);
         assert_eq!(decision.is_allowed(), expected, "{client_id:?} asks {asked}");
     }
 }
@@ -162,7 +162,7 @@ fn the_decision_names_policy_and_statement() {
         (&both[1..], IotAction::Publish, "topic/secret/a", denied),
         (&[], IotAction::Connect, "client/x", Decision::NotAllowed),
     ] {
-        assert_eq!(judge(policies, action, &arn(asked), &facts()), expected, "{action:?} {asked}");
+        assert_eq!(judge(policies, action, &arn(asked), &facts(), &[]), expected, "{action:?} {asked}");
     }
 }
 
@@ -222,7 +222,7 @@ fn conditions() {
         (r#""ForAnyValue:StringEquals":{"iot:Certificate.Subject.OrganizationalUnit.List":"second"}"#, &plain, true),
         (r#""ForAllValues:StringEquals":{"iot:Certificate.Subject.OrganizationalUnit.List":"second"}"#, &plain, false),
         (r#""Bool":{"iot:Connection.Thing.IsAttached":"true"}"#, &plain, false),
-        (r#""Bool":{"iot:Connection.Thing.IsAttached":"false"}"#, &plain, false),
+        (r#""Bool":{"iot:Connection.Thing.IsAttached":"false"}"#, &plain, true),
         (r#""StringEquals":{"iot:ClientId":"device-7"},"IpAddress":{"aws:SourceIp":"192.0.2.1"}"#, &plain, false),
         ("", &plain, true),
     ];
@@ -230,7 +230,7 @@ fn conditions() {
         let text = document(&format!(
             r#"{{"Effect":"Allow","Action":"iot:Connect","Resource":"*","Condition":{{{condition}}}}}"#
         ));
-        let decision = judge(&[compile(&text)], IotAction::Connect, &arn("client/x"), facts);
+        let decision = judge(&[compile(&text)], IotAction::Connect, &arn("client/x"), facts, &[]);
         assert_eq!(decision.is_allowed(), *expected, "{condition}");
     }
 }
@@ -243,7 +243,7 @@ fn variables_are_of_the_newer_language() {
         let text = format!(
             r#"{{{version}"Statement":{{"Effect":"Allow","Action":"iot:Connect","Resource":"*:client/${{iot:ClientId}}"}}}}"#
         );
-        let decision = judge(&[compile(&text)], IotAction::Connect, &arn("client/device-7"), &facts());
+        let decision = judge(&[compile(&text)], IotAction::Connect, &arn("client/device-7"), &facts(), &[]);
         assert_eq!(decision.is_allowed(), expected, "{text}");
     }
 }
@@ -342,5 +342,45 @@ proptest! {
             let line = damaged.split('\n').nth(malformed.line - 1).expect("the line exists");
             assert!(malformed.column <= line.chars().count() + 1, "{malformed} in {damaged}");
         }
+    }
+}
+
+#[test]
+fn things_of_the_connection() {
+    let thing = |name: &str, is_exclusive| AttachedThing {
+        name: name.to_owned(),
+        type_name: Some("pump".to_owned()),
+        attributes: [("hall".to_owned(), "7".to_owned()), ("Hall".to_owned(), "8".to_owned())].into(),
+        is_exclusive,
+    };
+    // The certificate's things, what a policy allows to connect as, and whether `device-7` (the client id) may.
+    let by_client_id = vec![thing("other", false), thing("device-7", false)];
+    for (things, pattern, expected) in [
+        (&by_client_id, "client/${iot:Connection.Thing.ThingName}", true),
+        (&by_client_id, "client/${IOT:connection.thing.thingname}", true),
+        (&vec![thing("other", false)], "client/${iot:Connection.Thing.ThingName}", false),
+        (&vec![thing("other", true)], "client/${iot:Connection.Thing.ThingName}", false),
+        (&vec![], "client/${iot:Connection.Thing.ThingName}", false),
+        (&by_client_id, "client/device-${iot:Connection.Thing.Attributes[hall]}", true),
+        (&by_client_id, "client/device-${iot:Connection.Thing.Attributes[Hall]}", false),
+        (&by_client_id, "client/device-${iot:Connection.Thing.Attributes[floor]}", false),
+        (&vec![thing("other", true)], "client/device-${iot:Connection.Thing.Attributes[hall]}", true),
+    ] {
+        let policy = compile(&allow("Connect", pattern));
+        let decision = judge(&[policy], IotAction::Connect, &arn("client/device-7"), &facts(), things);
+        assert_eq!(decision.is_allowed(), expected, "{pattern} {things:?}");
+    }
+    for (things, condition, expected) in [
+        (&by_client_id, r#"{"Bool":{"iot:Connection.Thing.IsAttached":"true"}}"#, true),
+        (&vec![], r#"{"Bool":{"iot:Connection.Thing.IsAttached":"true"}}"#, false),
+        (&vec![], r#"{"Bool":{"iot:Connection.Thing.IsAttached":"false"}}"#, true),
+        (&by_client_id, r#"{"StringEquals":{"iot:Connection.Thing.ThingTypeName":"pump"}}"#, true),
+        (&by_client_id, r#"{"StringEquals":{"iot:Connection.Thing.Attributes[hall]":"7"}}"#, true),
+        (&vec![], r#"{"StringEquals":{"iot:Connection.Thing.ThingTypeName":"pump"}}"#, false),
+    ] {
+        let text = format!(r#"{{"Effect":"Allow","Action":"iot:Connect","Resource":"*","Condition":{condition}}}"#);
+        let policy = compile(&document(&text));
+        let decision = judge(&[policy], IotAction::Connect, &arn("client/device-7"), &facts(), things);
+        assert_eq!(decision.is_allowed(), expected, "{condition} {things:?}");
     }
 }

@@ -215,7 +215,7 @@ impl Iot {
     }
 
     /// Certificates are the targets served; thing groups and Cognito identities are named in the refusal.
-    fn certificate_of_target(&self, target: &str) -> Result<CertificateId, Error> {
+    pub(super) fn certificate_of_target(&self, target: &str) -> Result<CertificateId, Error> {
         let arn = Arn::parse(target).map_err(|_| invalid(format!("The target {target} is not an ARN.")))?;
         let parts = arn.parts();
         let Some(id) = parts.resource.strip_prefix("cert/").filter(|_| parts.service == "iot") else {
@@ -230,7 +230,7 @@ impl Iot {
     }
 }
 
-fn no_such_target(target: &str) -> Error {
+pub(super) fn no_such_target(target: &str) -> Error {
     Error::new("ResourceNotFoundException", format!("The certificate {target} does not exist."))
 }
 

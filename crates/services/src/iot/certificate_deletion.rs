@@ -11,7 +11,8 @@ use crate::record::{Found, delete};
 use crate::{Error, Op};
 
 impl Iot {
-    /// The order of the checks is AWS's: the status, then what is attached, which `forceDelete` detaches.
+    /// The order of the checks is AWS's: the status, then things, then policies, which `forceDelete`
+    /// detaches.
     ///
     /// A registration event that is still owed goes as well: it would say PENDING_ACTIVATION of what is not there, and a
     /// function could do nothing about it. An invocation that an event has already become runs, and finds nothing.
@@ -23,6 +24,11 @@ impl Iot {
                 let Found { value: record, revision } = services.find_certificate(id)?.ok_or_else(missing)?;
                 if record.status == CertificateStatus::Active {
                     return Err(state("Certificate must be deactivated (not ACTIVE) before deletion."));
+                }
+                if services.has_things(id)? {
+                    let arn = services.certificate_arn(id);
+                    let message = format!("Things must be detached before deletion (arn: {arn})");
+                    return Err(Error::new("DeleteConflictException", message));
                 }
                 let detached = services.detach_all(id)?;
                 if !detached.is_empty() && input.force_delete != Some(true) {

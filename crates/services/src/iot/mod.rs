@@ -1,4 +1,4 @@
-//! AWS IoT's control plane: CAs, certificates, policies, topic rules.
+//! AWS IoT's control plane: CAs, certificates, policies, things, topic rules.
 //! One file per noun; the verbs are methods of [`Iot`], named as the operations are.
 
 mod attachment;
@@ -13,6 +13,8 @@ mod policy;
 mod policy_version;
 mod registration_code;
 pub mod shapes;
+mod thing;
+mod thing_principal;
 pub(crate) mod topic_rule;
 
 use crate::authorization::DeniedAs;

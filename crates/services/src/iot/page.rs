@@ -2,6 +2,7 @@
 //! item, so a list that changes in between neither repeats nor skips what stayed.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -43,8 +44,7 @@ pub(crate) struct PageMaker<T> {
 
 impl<T> PageMaker<T> {
     pub(crate) fn new(size: Option<i32>, marker: Option<&str>, order: Order) -> Result<Self, Error> {
-        let size = size.map_or(SIZE_DEFAULT, |size| usize::try_from(size).unwrap_or(1).clamp(1, SIZE_MAX));
-        Ok(Self { size, order, after: marker.map(read_marker).transpose()?, kept: BTreeMap::new() })
+        Ok(Self { size: size_of(size), order, after: marker.map(read_marker).transpose()?, kept: BTreeMap::new() })
     }
 
     /// Items come in any order; their sort keys are unique.
@@ -79,6 +79,40 @@ impl<T> PageMaker<T> {
         let next = page.last().filter(|_| more).map(|(key, _)| URL_SAFE_NO_PAD.encode(key));
         Page { items: page.into_iter().map(|(_, item)| item).collect(), next }
     }
+}
+
+/// A page in the order of names that are keys of the store: what lies before it and after it is not read.
+pub(crate) struct NamePage<T> {
+    size: usize,
+    items: Vec<(String, T)>,
+    has_more: bool,
+}
+
+impl<T> NamePage<T> {
+    /// The page, and the name after which it begins.
+    pub(crate) fn new(size: Option<i32>, marker: Option<&str>) -> Result<(Self, Option<String>), Error> {
+        let page = Self { size: size_of(size), items: Vec::new(), has_more: false };
+        Ok((page, marker.map(read_marker).transpose()?))
+    }
+
+    /// Names come in ascending order; `Break` when the page is full and it is known that there is more.
+    pub(crate) fn offer(&mut self, name: String, item: T) -> ControlFlow<()> {
+        if self.items.len() == self.size {
+            self.has_more = true;
+            return ControlFlow::Break(());
+        }
+        self.items.push((name, item));
+        ControlFlow::Continue(())
+    }
+
+    pub(crate) fn finish(self) -> Page<(String, T)> {
+        let next = self.items.last().filter(|_| self.has_more).map(|(name, _)| URL_SAFE_NO_PAD.encode(name));
+        Page { items: self.items, next }
+    }
+}
+
+fn size_of(size: Option<i32>) -> usize {
+    size.map_or(SIZE_DEFAULT, |size| usize::try_from(size).unwrap_or(1).clamp(1, SIZE_MAX))
 }
 
 /// A page of a list that is in memory anyway.

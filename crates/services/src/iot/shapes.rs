@@ -105,6 +105,29 @@ pub struct AttachPrincipalPolicyRequest {
     pub principal: String,
 }
 
+/// `AttachThingPrincipal` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachThingPrincipalRequest {
+    pub principal: String,
+    pub thing_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_principal_type: Option<String>,
+}
+
+/// `AttachThingPrincipal` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AttachThingPrincipalResponse {}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttributePayload {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merge: Option<bool>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchConfig {
@@ -338,6 +361,31 @@ pub struct CreatePolicyVersionResponse {
     pub policy_version_id: Option<String>,
 }
 
+/// `CreateThing` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateThingRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute_payload: Option<AttributePayload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub billing_group_name: Option<String>,
+    pub thing_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_type_name: Option<String>,
+}
+
+/// `CreateThing` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateThingResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+}
+
 /// `CreateTopicRule` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -390,6 +438,19 @@ pub struct DeleteRegistrationCodeRequest {}
 /// `DeleteRegistrationCode` answers it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeleteRegistrationCodeResponse {}
+
+/// `DeleteThing` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteThingRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    pub thing_name: String,
+}
+
+/// `DeleteThing` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeleteThingResponse {}
 
 /// `DeleteTopicRule` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -446,6 +507,35 @@ pub struct DescribeEndpointResponse {
     pub endpoint_address: Option<String>,
 }
 
+/// `DescribeThing` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DescribeThingRequest {
+    pub thing_name: String,
+}
+
+/// `DescribeThing` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DescribeThingResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub billing_group_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_type_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+}
+
 /// `DetachPolicy` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -461,6 +551,18 @@ pub struct DetachPrincipalPolicyRequest {
     pub policy_name: String,
     pub principal: String,
 }
+
+/// `DetachThingPrincipal` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DetachThingPrincipalRequest {
+    pub principal: String,
+    pub thing_name: String,
+}
+
+/// `DetachThingPrincipal` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DetachThingPrincipalResponse {}
 
 /// `DisableTopicRule` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -892,6 +994,50 @@ pub struct ListPrincipalPoliciesResponse {
     pub policies: Option<Vec<Policy>>,
 }
 
+/// `ListPrincipalThings` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPrincipalThingsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    pub principal: String,
+}
+
+/// `ListPrincipalThings` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPrincipalThingsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub things: Option<Vec<String>>,
+}
+
+/// `ListPrincipalThingsV2` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPrincipalThingsV2Request {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    pub principal: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_principal_type: Option<String>,
+}
+
+/// `ListPrincipalThingsV2` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListPrincipalThingsV2Response {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal_thing_objects: Option<Vec<PrincipalThingObject>>,
+}
+
 /// `ListTagsForResource` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -930,6 +1076,78 @@ pub struct ListTargetsForPolicyResponse {
     pub next_marker: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub targets: Option<Vec<String>>,
+}
+
+/// `ListThingPrincipals` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListThingPrincipalsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    pub thing_name: String,
+}
+
+/// `ListThingPrincipals` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListThingPrincipalsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principals: Option<Vec<String>>,
+}
+
+/// `ListThingPrincipalsV2` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListThingPrincipalsV2Request {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    pub thing_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_principal_type: Option<String>,
+}
+
+/// `ListThingPrincipalsV2` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListThingPrincipalsV2Response {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_principal_objects: Option<Vec<ThingPrincipalObject>>,
+}
+
+/// `ListThings` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListThingsRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute_value: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_type_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_prefix_attribute_value: Option<bool>,
+}
+
+/// `ListThings` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListThingsResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub things: Option<Vec<ThingAttribute>>,
 }
 
 /// `ListTopicRules` takes it.
@@ -1021,6 +1239,15 @@ pub struct PolicyVersion {
     pub is_default_version: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PrincipalThingObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_principal_type: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -1226,6 +1453,30 @@ pub struct TagResourceResponse {}
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct ThingAttribute {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_type_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ThingPrincipalObject {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_principal_type: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TimestreamAction {
     pub database_name: String,
     pub dimensions: Vec<TimestreamDimension>,
@@ -1349,6 +1600,25 @@ pub struct UpdateCertificateRequest {
     pub certificate_id: String,
     pub new_status: String,
 }
+
+/// `UpdateThing` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdateThingRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute_payload: Option<AttributePayload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remove_thing_type: Option<bool>,
+    pub thing_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_type_name: Option<String>,
+}
+
+/// `UpdateThing` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateThingResponse {}
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

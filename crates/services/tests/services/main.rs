@@ -15,6 +15,7 @@ mod policies;
 mod policy_versions;
 mod roles;
 mod sessions;
+mod things;
 mod topic_rules;
 mod twins;
 mod world;
