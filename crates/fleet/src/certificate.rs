@@ -7,8 +7,10 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rand;
 use domain::Timestamp;
 use domain::x509::Certificate;
+use domain::x509::encoding::{
+    NULL, TRUE, bit_string, element, integer, octet_string, oid, sequence, time, utf8_string,
+};
 
-use crate::der::{NULL, TRUE, bit_string, element, integer, octet_string, oid, sequence, time, utf8_string};
 use crate::key::PublicKey;
 use crate::{Error, Key};
 
@@ -120,7 +122,7 @@ impl Draft<'_> {
     }
 
     fn signed_part(&self, algorithm: &[u8], serial: &[u8], subject: &[u8]) -> Result<Vec<u8>, Error> {
-        let validity = sequence(&[&time(self.window.not_before)?, &time(self.window.not_after)?]);
+        let validity = sequence(&[&date(self.window.not_before)?, &date(self.window.not_after)?]);
         let extensions = self.extensions();
         let version = if extensions.is_empty() { Vec::new() } else { element(0xa0, &[&integer(&[2])]) };
         let (serial, spki) = (integer(serial), self.key.spki_der());
@@ -156,6 +158,10 @@ impl Draft<'_> {
         let list: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
         element(0xa3, &[&sequence(&list)])
     }
+}
+
+fn date(moment: Timestamp) -> Result<Vec<u8>, Error> {
+    time(moment).ok_or_else(|| Error::Certificate(format!("{} is no date", moment.millis())))
 }
 
 /// A name of one attribute, CN.

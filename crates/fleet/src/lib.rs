@@ -7,7 +7,6 @@ mod aws_client;
 mod ca;
 mod ca_registration;
 mod certificate;
-mod der;
 mod device;
 mod error;
 mod files;

@@ -46,6 +46,7 @@ use connection::Standings;
 use functions::Functions;
 use invocation::Invocations;
 use iot::ca_index::CaIndex;
+use iot::issuer::Issuer;
 use logs::LogJournal;
 use rules::RuleSet;
 use store::Store;
@@ -65,6 +66,7 @@ struct Inner {
     clock: Clock,
     /// Derived from the store, replaced as a whole when their nouns change.
     cas: CaIndex,
+    issuer: Issuer,
     rules: RuleSet,
     standings: Standings,
     admissions: Admissions,
@@ -93,6 +95,7 @@ impl Services {
                 functions,
                 clock,
                 cas: CaIndex::default(),
+                issuer: Issuer::default(),
                 rules: RuleSet::default(),
                 standings: Standings::default(),
                 invocations: Invocations::default(),

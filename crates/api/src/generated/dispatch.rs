@@ -33,6 +33,8 @@ async fn iot(verbs: &Iot, op: &Op, operation: &'static str, input: Value) -> Res
         "AttachPolicy" => answered(verbs.attach_policy(op, parsed(input)?).await),
         "AttachPrincipalPolicy" => answered(verbs.attach_principal_policy(op, parsed(input)?).await),
         "AttachThingPrincipal" => answered(verbs.attach_thing_principal(op, parsed(input)?).await),
+        "CreateCertificateFromCsr" => answered(verbs.create_certificate_from_csr(op, parsed(input)?).await),
+        "CreateKeysAndCertificate" => answered(verbs.create_keys_and_certificate(op, parsed(input)?).await),
         "CreatePolicy" => answered(verbs.create_policy(op, parsed(input)?).await),
         "CreatePolicyVersion" => answered(verbs.create_policy_version(op, parsed(input)?).await),
         "CreateThing" => answered(verbs.create_thing(op, parsed(input)?).await),

@@ -274,7 +274,7 @@ impl Parts {
         let mut reader = Reader::new(der, certificate.content);
         let signed = reader.expect(SEQUENCE)?;
         let signature_algorithm = reader.expect(SEQUENCE)?.content;
-        let signature = bits(der, reader.expect(BIT_STRING)?.content)?;
+        let signature = reader.expect(BIT_STRING)?.whole_bytes(der)?;
         if !reader.is_empty() {
             return None;
         }
@@ -293,17 +293,12 @@ impl Parts {
         let spki = reader.expect(SEQUENCE)?;
         let mut reader = Reader::new(der, spki.content);
         let key_algorithm = reader.expect(SEQUENCE)?.content;
-        let key = bits(der, reader.expect(BIT_STRING)?.content)?;
+        let key = reader.expect(BIT_STRING)?.whole_bytes(der)?;
 
         let (signed, spki) = (signed.whole, spki.whole);
         let parts = Self { signed, signature_algorithm, signature, serial: serial.content, spki, key_algorithm, key };
         Some((parts, rest))
     }
-}
-
-/// A BIT STRING of whole bytes, without its count of unused bits.
-fn bits(der: &[u8], content: Range<usize>) -> Option<Range<usize>> {
-    (der.get(content.start) == Some(&0) && content.start < content.end).then(|| content.start + 1..content.end)
 }
 
 impl Facts {

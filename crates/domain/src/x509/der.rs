@@ -4,6 +4,7 @@ use std::ops::Range;
 
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const SEQUENCE: u8 = 0x30;
 
 /// One element: its tag, the whole of it, and its content, as ranges of the certificate.
@@ -12,6 +13,15 @@ pub(super) struct Element {
     pub(super) tag: u8,
     pub(super) whole: Range<usize>,
     pub(super) content: Range<usize>,
+}
+
+impl Element {
+    /// A BIT STRING of whole bytes, without its count of unused bits.
+    pub(super) fn whole_bytes(&self, der: &[u8]) -> Option<Range<usize>> {
+        let content = &self.content;
+        let is_whole = der.get(content.start) == Some(&0) && content.start < content.end;
+        is_whole.then(|| content.start + 1..content.end)
+    }
 }
 
 /// Reads elements one after another from a range of `der`.

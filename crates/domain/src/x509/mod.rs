@@ -7,10 +7,13 @@
 
 mod certificate;
 mod der;
+pub mod encoding;
+pub mod issuing;
 mod key;
 mod name;
 mod pem;
 pub mod registration;
+mod request;
 mod signature;
 
 pub use certificate::{Certificate, CertificateError, DER_BYTES_MAX, SERIAL_NUMBER_BYTES_MAX, Validity};
@@ -18,3 +21,4 @@ pub use key::KeyKind;
 pub(crate) use name::is_unprintable;
 pub use name::{AlternativeName, DistinguishedName};
 pub use pem::{CHAIN_CERTIFICATES_MAX, PEM_CHARS_MAX};
+pub use request::CertificateRequest;

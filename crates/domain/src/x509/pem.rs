@@ -11,6 +11,20 @@ pub const PEM_CHARS_MAX: usize = 65_536;
 /// A device sends its leaf and at most a few issuers; a longer file is a bundle, pasted by mistake.
 pub const CHAIN_CERTIFICATES_MAX: usize = 10;
 
+/// What a text is to hold.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// Of the BEGIN and END lines; the first is the usual one.
+    labels: &'static [&'static str],
+    noun: &'static str,
+}
+
+const CERTIFICATE: Kind = Kind { labels: &["CERTIFICATE"], noun: "certificate" };
+
+/// The second label is what older tools write.
+const REQUEST: Kind =
+    Kind { labels: &["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"], noun: "certificate signing request" };
+
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
@@ -18,6 +32,19 @@ const DASHES: &str = "-----";
 /// The DER of each CERTIFICATE block, in order. A block of another kind is an error that names it: a private key
 /// must not be swallowed silently.
 pub(super) fn blocks(pem: &str, count_max: usize) -> Result<Vec<Vec<u8>>, CertificateError> {
+    blocks_of(CERTIFICATE, pem, count_max)
+}
+
+/// The DER of the one CERTIFICATE REQUEST block.
+pub(super) fn request(pem: &str) -> Result<Vec<u8>, CertificateError> {
+    match blocks_of(REQUEST, pem, 1)?.pop() {
+        Some(der) => Ok(der),
+        None => refuse("send exactly one certificate signing request".to_owned()),
+    }
+}
+
+fn blocks_of(kind: Kind, pem: &str, count_max: usize) -> Result<Vec<Vec<u8>>, CertificateError> {
+    let noun = kind.noun;
     if pem.len() > PEM_CHARS_MAX {
         return refuse(format!("the PEM text has {} characters; {PEM_CHARS_MAX} are allowed", pem.len()));
     }
@@ -25,14 +52,14 @@ pub(super) fn blocks(pem: &str, count_max: usize) -> Result<Vec<Vec<u8>>, Certif
     let mut open: Option<String> = None;
     for line in pem.lines().map(str::trim) {
         if let Some(label) = label(line, BEGIN) {
-            check_begin(label, open.is_some())?;
+            check_begin(kind, label, open.is_some())?;
             open = Some(String::new());
         } else if label(line, END).is_some() {
             let Some(text) = open.take() else {
                 return refuse("the PEM text has an END line without its BEGIN line".to_owned());
             };
             if blocks.len() == count_max {
-                return refuse(format!("the PEM text holds more than {count_max} certificate(s)"));
+                return refuse(format!("the PEM text holds more than {count_max} {noun}(s)"));
             }
             blocks.push(decode(&text)?);
         } else if let Some(text) = &mut open {
@@ -40,10 +67,10 @@ pub(super) fn blocks(pem: &str, count_max: usize) -> Result<Vec<Vec<u8>>, Certif
         }
     }
     if open.is_some() {
-        return refuse("the PEM text ends before the line -----END CERTIFICATE-----".to_owned());
+        return refuse(format!("the PEM text ends before the line -----END {}-----", usual(kind)));
     }
     if blocks.is_empty() {
-        return refuse("the text holds no -----BEGIN CERTIFICATE----- line; send the certificate in PEM".to_owned());
+        return refuse(format!("the text holds no -----BEGIN {}----- line; send the {noun} in PEM", usual(kind)));
     }
     Ok(blocks)
 }
@@ -52,15 +79,19 @@ fn label<'a>(line: &'a str, start: &str) -> Option<&'a str> {
     line.strip_prefix(start)?.strip_suffix(DASHES)
 }
 
-fn check_begin(label: &str, inside: bool) -> Result<(), CertificateError> {
+fn usual(kind: Kind) -> &'static str {
+    kind.labels.first().copied().unwrap_or_default()
+}
+
+fn check_begin(kind: Kind, label: &str, inside: bool) -> Result<(), CertificateError> {
     if inside {
         return refuse("the PEM text has a BEGIN line inside a block".to_owned());
     }
-    if label == "CERTIFICATE" {
+    if kind.labels.contains(&label) {
         return Ok(());
     }
-    let kind: String = label.chars().take(40).filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
-    refuse(format!("the PEM text holds a block of the kind {kind}; send the certificate only"))
+    let found: String = label.chars().take(40).filter(|c| c.is_ascii_graphic() || *c == ' ').collect();
+    refuse(format!("the PEM text holds a block of the kind {found}; send the {} only", kind.noun))
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, CertificateError> {
@@ -72,9 +103,15 @@ fn refuse<T>(text: String) -> Result<T, CertificateError> {
 }
 
 pub(super) fn encode(der: &[u8]) -> String {
+    encode_as("CERTIFICATE", der)
+}
+
+pub(super) fn encode_as(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let mut pem = String::with_capacity(text.len() + text.len() / 64 + 60);
-    pem.push_str("-----BEGIN CERTIFICATE-----\n");
+    for part in [BEGIN, label, DASHES, "\n"] {
+        pem.push_str(part);
+    }
     let mut rest = text.as_str();
     while let Some((line, after)) = rest.split_at_checked(64) {
         pem.push_str(line);
@@ -85,7 +122,9 @@ pub(super) fn encode(der: &[u8]) -> String {
         pem.push_str(rest);
         pem.push('\n');
     }
-    pem.push_str("-----END CERTIFICATE-----\n");
+    for part in [END, label, DASHES, "\n"] {
+        pem.push_str(part);
+    }
     pem
 }
 

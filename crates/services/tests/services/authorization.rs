@@ -1,5 +1,6 @@
 //! Every verb asks before it looks: a caller without the right learns nothing but which right it lacks.
 
+use fleet::{Key, KeyAlgorithm};
 use serde_json::{Value, json};
 use services::Caller;
 
@@ -22,6 +23,8 @@ async fn cases(world: &World) -> Vec<Case> {
     world.connect(&device, "d").await.expect_err("registered, not admitted");
     let (ca_id, id) = (factory.id().to_string(), id_of(&device));
     world.activate(&id, "Fleet").await;
+    let key = Key::generate(KeyAlgorithm::EcP256).expect("a key");
+    let csr = key.signing_request_pem("device").expect("a request");
     let idle_ca = ca("Idle");
     let input = json!({ "caCertificate": idle_ca.certificate_pem(), "certificateMode": "SNI_ONLY" });
     world.done("iot:RegisterCACertificate", input).await;
@@ -73,6 +76,8 @@ async fn cases(world: &World) -> Vec<Case> {
         ("iot:UpdateCACertificate", json!({ "certificateId": ca_id }), iot(&format!("cacert/{ca_id}"))),
         ("iot:DeleteRegistrationCode", json!({}), any.clone()),
         ("iot:DeleteCACertificate", json!({ "certificateId": idle_ca }), iot(&format!("cacert/{idle_ca}"))),
+        ("iot:CreateKeysAndCertificate", json!({}), any.clone()),
+        ("iot:CreateCertificateFromCsr", json!({ "certificateSigningRequest": csr }), any.clone()),
         ("iot:RegisterCertificate", json!({ "certificatePem": pem_of(&more) }), any.clone()),
         ("iot:RegisterCertificateWithoutCA", json!({ "certificatePem": pem_of(&most) }), any.clone()),
         ("iot:ListCertificatesByCA", json!({ "caCertificateId": ca_id }), any.clone()),

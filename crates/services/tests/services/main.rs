@@ -5,6 +5,7 @@ mod admission_records;
 mod authorization;
 mod ca_certificates;
 mod certificate_deletion;
+mod certificate_issue;
 mod certificate_registration;
 mod certificates;
 mod functions;

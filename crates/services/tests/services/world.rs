@@ -135,6 +135,8 @@ impl World {
             "iot:UpdateCACertificate" => shown(iot.update_ca_certificate(op, read(input)).await),
             "iot:DeleteRegistrationCode" => shown(iot.delete_registration_code(op, read(input)).await),
             "iot:DeleteCACertificate" => shown(iot.delete_ca_certificate(op, read(input)).await),
+            "iot:CreateKeysAndCertificate" => shown(iot.create_keys_and_certificate(op, read(input)).await),
+            "iot:CreateCertificateFromCsr" => shown(iot.create_certificate_from_csr(op, read(input)).await),
             "iot:RegisterCertificate" => shown(iot.register_certificate(op, read(input)).await),
             "iot:RegisterCertificateWithoutCA" => shown(iot.register_certificate_without_ca(op, read(input)).await),
             "iot:ListCertificatesByCA" => shown(iot.list_certificates_by_ca(op, read(input)).await),

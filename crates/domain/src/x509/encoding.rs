@@ -1,10 +1,8 @@
-//! The DER elements that a certificate is made of.
+//! Writes DER: the elements that a certificate is made of.
 
-use domain::Timestamp;
+use crate::Timestamp;
 
-use crate::Error;
-
-pub(crate) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let length: usize = parts.iter().map(|part| part.len()).sum();
     let mut out = Vec::with_capacity(length + 6);
     out.push(tag);
@@ -23,12 +21,12 @@ pub(crate) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-pub(crate) fn sequence(parts: &[&[u8]]) -> Vec<u8> {
+pub fn sequence(parts: &[&[u8]]) -> Vec<u8> {
     element(0x30, parts)
 }
 
 /// A positive number, most significant byte first.
-pub(crate) fn integer(bytes: &[u8]) -> Vec<u8> {
+pub fn integer(bytes: &[u8]) -> Vec<u8> {
     let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
     let significant = bytes.get(start..).unwrap_or_default();
     match significant.first() {
@@ -37,34 +35,34 @@ pub(crate) fn integer(bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-pub(crate) fn bit_string(bytes: &[u8]) -> Vec<u8> {
+pub fn bit_string(bytes: &[u8]) -> Vec<u8> {
     element(0x03, &[&[0], bytes])
 }
 
-pub(crate) fn octet_string(bytes: &[u8]) -> Vec<u8> {
+pub fn octet_string(bytes: &[u8]) -> Vec<u8> {
     element(0x04, &[bytes])
 }
 
 /// From the OID's encoded content.
-pub(crate) fn oid(content: &[u8]) -> Vec<u8> {
+pub fn oid(content: &[u8]) -> Vec<u8> {
     element(0x06, &[content])
 }
 
-pub(crate) fn utf8_string(text: &str) -> Vec<u8> {
+pub fn utf8_string(text: &str) -> Vec<u8> {
     element(0x0c, &[text.as_bytes()])
 }
 
-pub(crate) const NULL: [u8; 2] = [0x05, 0x00];
-pub(crate) const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
+pub const NULL: [u8; 2] = [0x05, 0x00];
+pub const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
 
-/// UTCTime until 2049, GeneralizedTime before 1950 and after. (RFC 5280 4.1.2.5)
-pub(crate) fn time(moment: Timestamp) -> Result<Vec<u8>, Error> {
-    let utc = moment.to_utc().ok_or_else(|| Error::Certificate(format!("{} is no date", moment.millis())))?;
+/// UTCTime until 2049, GeneralizedTime before 1950 and after (RFC 5280 4.1.2.5). `None` for what is no date of four digits.
+pub fn time(moment: Timestamp) -> Option<Vec<u8>> {
+    let utc = moment.to_utc().filter(|utc| (0..=9999).contains(&utc.year()))?;
     let (month, day) = (u8::from(utc.month()), utc.day());
     let (hour, minute, second) = (utc.hour(), utc.minute(), utc.second());
     let rest = format!("{month:02}{day:02}{hour:02}{minute:02}{second:02}Z");
     let year = utc.year();
-    Ok(if (1950..2050).contains(&year) {
+    Some(if (1950..2050).contains(&year) {
         element(0x17, &[format!("{:02}{rest}", year % 100).as_bytes()])
     } else {
         element(0x18, &[format!("{year:04}{rest}").as_bytes()])
