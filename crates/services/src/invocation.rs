@@ -15,6 +15,7 @@ use store::{Expect, Write};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::invocation_backlog::{Backlog, Full, weight_bytes};
 use crate::invocation_queue::{Queue, Waiting};
 use crate::record::{Stored, delete, put};
 use crate::{Error, Services, Step, random};
@@ -28,8 +29,17 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// Dead letters kept. A function that fails on every message would fill the disk with them; the oldest go first.
 const DEAD_LETTERS_MAX: usize = 1000;
 
-/// Invocations of QoS 0 messages that may wait. They have no row; what is over is dropped and said.
+/// Invocations of QoS 0 messages that may wait, in memory alone. What is over is dropped and said.
 const UNSTORED_MAX: usize = 10_000;
+const UNSTORED_BYTES_MAX: usize = 64 << 20;
+
+/// Rows that may wait: an hour of twenty-five events a second to a function that does not run. What is over is refused to
+/// whoever brings it; a device keeps its message and sends it again.
+const STORED_MAX: usize = 100_000;
+const STORED_BYTES_MAX: usize = 1 << 30;
+
+/// Of a function's error, what is kept with its dead letter and told in the log. AWS keeps as much.
+const RESPONSE_BYTES_MAX: usize = 1024;
 
 /// AWS gives an event up after six hours of throttling and system errors.
 const AGE_MAX_MS: i64 = 6 * 3600 * 1000;
@@ -91,18 +101,34 @@ impl InvocationRow {
         format!("{PREFIX}{}", self.id)
     }
 
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload.len()
+    }
+
     pub(crate) fn write(&self) -> Write {
         put(self.key(), self, Expect::Absent)
     }
 }
 
 /// What waits and what runs.
-#[derive(Default)]
 pub(crate) struct Invocations {
     queue: Mutex<Queue>,
-    unstored: AtomicUsize,
+    stored: Backlog,
+    unstored: Backlog,
     dead_letters: AtomicUsize,
     nudge: Notify,
+}
+
+impl Default for Invocations {
+    fn default() -> Self {
+        Self {
+            queue: Mutex::default(),
+            stored: Backlog::new(STORED_MAX, STORED_BYTES_MAX),
+            unstored: Backlog::new(UNSTORED_MAX, UNSTORED_BYTES_MAX),
+            dead_letters: AtomicUsize::new(0),
+            nudge: Notify::new(),
+        }
+    }
 }
 
 impl Invocations {
@@ -134,10 +160,26 @@ impl Services {
     /// At start: every row that is there goes on.
     pub(crate) fn reload_invocations(&self) -> Result<(), Error> {
         self.inner.invocations.dead_letters.store(self.keys_below(DEAD_LETTER_PREFIX)?.len(), Ordering::Relaxed);
-        for (id, found) in self.find_all::<InvocationRow>(PREFIX)? {
-            self.inner.invocations.push(Waiting::stored(&InvocationRow { id, ..found.value }));
+        for id in self.keys_below(PREFIX)? {
+            // One at a time: their payloads together may be more than there is memory.
+            let Some(found) = self.find::<InvocationRow>(&format!("{PREFIX}{id}"))? else { continue };
+            let row = InvocationRow { id, ..found.value };
+            self.inner.invocations.stored.take_over(&row);
+            self.inner.invocations.push(Waiting::stored(&row));
         }
         Ok(())
+    }
+
+    /// Before rows are committed. Whoever commits nothing gives the places back.
+    pub(crate) fn take_places(&self, rows: &[InvocationRow]) -> Result<(), Error> {
+        self.inner.invocations.stored.take(rows).map_err(|Full| {
+            tracing::warn!(STORED_MAX, STORED_BYTES_MAX, "too many invocations wait; an event was refused");
+            Error::new("ThrottlingException", "Too many events wait for their functions; send it again later.")
+        })
+    }
+
+    pub(crate) fn give_places_back(&self, rows: &[InvocationRow]) {
+        self.inner.invocations.stored.give_back(rows.len(), rows.iter().map(weight_bytes).sum());
     }
 
     /// Rows that have just been committed.
@@ -150,8 +192,7 @@ impl Services {
     /// Rows of QoS 0 messages: at most once, so nothing is written.
     pub(crate) fn start_unstored(&self, rows: Vec<InvocationRow>) {
         for row in rows {
-            if self.inner.invocations.unstored.fetch_add(1, Ordering::Relaxed) >= UNSTORED_MAX {
-                self.inner.invocations.unstored.fetch_sub(1, Ordering::Relaxed);
+            if self.inner.invocations.unstored.take(std::slice::from_ref(&row)) == Err(Full) {
                 tracing::warn!(rule = %row.rule, function = %row.function_arn, "too many invocations wait; one of a QoS 0 message was dropped");
                 continue;
             }
@@ -185,7 +226,7 @@ impl Services {
         let id = waiting.id;
         let (mut row, revision) = match waiting.unstored {
             Some(row) => {
-                self.inner.invocations.unstored.fetch_sub(1, Ordering::Relaxed);
+                self.inner.invocations.unstored.give_back(1, weight_bytes(&row));
                 (*row, 0)
             }
             None => match self.find::<InvocationRow>(&format!("{PREFIX}{id}")) {
@@ -227,7 +268,7 @@ impl Services {
         match self.functions().invoke(invocation).await {
             Ok(outcome) => match outcome.result {
                 Ok(_) => End::Done,
-                Err(error) => End::FunctionError(String::from_utf8_lossy(&error).into_owned()),
+                Err(error) => End::FunctionError(kept_of(&error)),
             },
             Err(InvokeError::NoPackage(why) | InvokeError::UnsupportedRuntime(why)) => End::Impossible(why),
             Err(InvokeError::Busy(why) | InvokeError::Internal(why)) => End::NotReached(why),
@@ -270,10 +311,18 @@ impl Services {
             tracing::error!(error = %err, "an invocation's end could not be written; it runs again at the next start");
             return;
         }
-        if matches!(next, Next::Again) {
-            self.start_stored(&[row]);
+        match next {
+            Next::Again => self.start_stored(&[row]),
+            Next::Gone | Next::GivenUp { .. } => self.give_places_back(&[row]),
         }
     }
+}
+
+/// A function's error as far as it is kept: a function can fail with megabytes, and does so again and again.
+fn kept_of(error: &[u8]) -> String {
+    let text = String::from_utf8_lossy(error);
+    let end = text.floor_char_boundary(RESPONSE_BYTES_MAX);
+    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// How one attempt ended.
@@ -339,6 +388,15 @@ mod tests {
         let due = row.next_at;
         assert_eq!(next_step(&mut row, fails(), due, &pauses), given_up);
         assert_eq!(next_step(&mut row, End::Done, start, &pauses), Next::Gone);
+    }
+
+    #[test]
+    fn of_a_large_error_a_kilobyte_is_kept() {
+        for (error, kept) in
+            [("no".to_owned(), 2), ("x".repeat(6 << 20), 1024), ("x".to_owned() + &"é".repeat(1000), 1023)]
+        {
+            assert_eq!(kept_of(error.as_bytes()).len(), kept);
+        }
     }
 
     #[test]

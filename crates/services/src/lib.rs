@@ -16,6 +16,7 @@ pub mod error;
 pub mod iam;
 mod identity;
 mod invocation;
+mod invocation_backlog;
 mod invocation_queue;
 pub mod iot;
 pub mod lambda;

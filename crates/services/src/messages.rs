@@ -35,10 +35,16 @@ impl Services {
         if rows.is_empty() {
             return Ok(());
         }
-        if self.commit(rows.iter().map(InvocationRow::write).collect()).await? == Committed::Conflict {
-            return Err(Error::internal("two invocations were given the same id"));
+        self.take_places(&rows)?;
+        let committed = match self.commit(rows.iter().map(InvocationRow::write).collect()).await {
+            Ok(Committed::Done) => Ok(()),
+            Ok(Committed::Conflict) => Err(Error::internal("two invocations were given the same id")),
+            Err(err) => Err(err),
+        };
+        match committed {
+            Ok(()) => self.start_stored(&rows),
+            Err(_) => self.give_places_back(&rows),
         }
-        self.start_stored(&rows);
-        Ok(())
+        committed
     }
 }

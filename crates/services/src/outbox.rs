@@ -113,7 +113,13 @@ impl Services {
         let rows = self.rows_of(&matching, &message, &origin);
         let mut writes = vec![delete(key, Expect::Revision(revision))];
         writes.extend(rows.iter().map(InvocationRow::write));
-        if self.commit(writes).await? == Committed::Conflict {
+        // While too many invocations wait, the event stays here.
+        self.take_places(&rows)?;
+        let committed = self.commit(writes).await;
+        if committed != Ok(Committed::Done) {
+            self.give_places_back(&rows);
+        }
+        if committed? == Committed::Conflict {
             // The row changed under our hands: whoever changed it delivers it.
             return Ok(());
         }

@@ -279,7 +279,7 @@ impl Refusal {
             }
             Self::ServerShutdown => "The server was shut down: connect again once it is back.".to_owned(),
             Self::Overloaded(text) => {
-                format!("The server took no more connections ({}): connect again later, with back-off.", shown(text))
+                format!("The server is overloaded ({}): connect again later, with back-off.", shown(text))
             }
             Self::Internal(text) => {
                 format!("The server failed ({}): look into its log, and connect again.", shown(text))
@@ -289,8 +289,9 @@ impl Refusal {
     }
 }
 
-/// Bounded, and without characters that would disturb a terminal or a log line.
-fn shown(text: &str) -> String {
+/// What a stranger wrote, for a person to read: bounded, and without characters that would disturb a terminal or a log
+/// line.
+pub fn shown(text: &str) -> String {
     let mut characters = text.chars();
     let mut out: String = characters
         .by_ref()

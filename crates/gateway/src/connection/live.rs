@@ -100,6 +100,10 @@ impl<'a> Live<'a> {
 
     async fn handle_input(&mut self) -> Result<(), End> {
         while let Some(action) = self.line.session.poll_action(&mut self.line.input, self.line.uptime.now_ms()) {
+            // A full buffer of packets takes a while, and a right that is lost meanwhile is lost for the rest of it.
+            if self.rights.has_changed() {
+                self.rights.renew().map_err(End::refused)?;
+            }
             match action {
                 Action::Publish { publish, token } => {
                     self.publish(publish).await?;
@@ -165,7 +169,12 @@ impl<'a> Live<'a> {
         let message =
             Message { topic: publish.topic, payload: publish.payload, qos: publish.qos, retain: publish.retain };
         let accepted = self.rights.services().accept(message, self.origin.clone()).await;
-        accepted.map_err(|error| End::refused(Refusal::Internal(error.message)))
+        accepted.map_err(|error| {
+            End::refused(match error.code {
+                "ThrottlingException" => Refusal::Overloaded(error.message),
+                _ => Refusal::Internal(error.message),
+            })
+        })
     }
 
     fn subscribe(&mut self, subscribe: Subscribe) {

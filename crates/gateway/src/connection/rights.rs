@@ -50,6 +50,11 @@ impl Rights {
         }
     }
 
+    /// Whether the standing has changed since it was taken over last. Costs a look at a counter.
+    pub(super) fn has_changed(&self) -> bool {
+        self.cell.has_changed().unwrap_or(false)
+    }
+
     /// Takes over the changed standing. `Err`: the connection may not stay.
     pub(super) fn renew(&mut self) -> Result<(), Refusal> {
         self.standing = self.cell.borrow_and_update().clone();

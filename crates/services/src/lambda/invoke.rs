@@ -37,7 +37,11 @@ impl Lambda {
             Some("DryRun") => Ok(status(204)),
             Some("Event") if event.len() > ASYNC_BYTES_MAX => too_large(ASYNC_BYTES_MAX),
             Some("Event") => {
-                self.services.store_and_start(vec![InvocationRow::new(arn.as_str(), &event, "", op.now)]).await?;
+                let row = InvocationRow::new(arn.as_str(), &event, "", op.now);
+                self.services.store_and_start(vec![row]).await.map_err(|err| match err.code {
+                    "ThrottlingException" => not_run(InvokeError::Busy(err.message)),
+                    _ => err,
+                })?;
                 Ok(status(202))
             }
             _ if event.len() > SYNC_BYTES_MAX => too_large(SYNC_BYTES_MAX),
