@@ -66,7 +66,8 @@ impl Services {
         };
         let caller = self.caller_arn(&op.caller);
         let message = format!("User: {caller} is not authorized to perform: {action} on resource: {resource} {why}");
-        tracing::info!(%caller, %action, %resource, "denied");
+        // Quoted: the resource may be the caller's own text, line breaks and all.
+        tracing::info!(%caller, action, resource, "denied");
         Err(Error::new(
             match denied {
                 DeniedAs::AccessDeniedException => "AccessDeniedException",

@@ -246,3 +246,26 @@ async fn a_role_that_is_gone_may_nothing() {
     let err = world.call_as(caller, "iot:GetPolicy", input).await.expect_err("denied");
     assert_eq!(err.code, "AccessDeniedException");
 }
+
+/// A deny from a date on begins at that date, and an allow until one ends.
+#[tokio::test]
+async fn rights_know_the_time() {
+    let world = World::new();
+    let caller = world.role("caller").await;
+    let input = json!({ "policyName": "none" });
+    for (effect, operator, key, value, expected) in [
+        ("Deny", "DateGreaterThan", "aws:CurrentTime", "2026-01-01T00:00:00Z", "AccessDeniedException"),
+        ("Deny", "DateGreaterThan", "aws:CurrentTime", "2222-01-01T00:00:00Z", "ResourceNotFoundException"),
+        ("Deny", "NumericGreaterThan", "aws:EpochTime", "1", "AccessDeniedException"),
+        ("Allow", "DateLessThan", "aws:CurrentTime", "2222-01-01T00:00:00Z", "ResourceNotFoundException"),
+    ] {
+        let document = json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Action": "iot:*", "Resource": "*" },
+            { "Effect": effect, "Action": "iot:*", "Resource": "*", "Condition": { operator: { key: value } } },
+        ] });
+        let grant = json!({ "RoleName": "caller", "PolicyName": "p", "PolicyDocument": document.to_string() });
+        world.done("iam:PutRolePolicy", grant).await;
+        let err = world.call_as(caller.clone(), "iot:GetPolicy", input.clone()).await.expect_err("there is none");
+        assert_eq!(err.code, expected, "{effect} {operator} {value}");
+    }
+}
