@@ -134,8 +134,24 @@ impl Services {
             cells.remove(&id);
             return Ok(());
         }
-        cell.send_replace(Arc::new(self.read_standing(id)?));
-        Ok(())
+        match self.read_standing(id) {
+            Ok(standing) => {
+                cell.send_replace(Arc::new(standing));
+                Ok(())
+            }
+            // What it stood on has changed and cannot be read: nobody stays connected on what it was.
+            Err(err) => {
+                let epoch = self.inner.standings.epoch.fetch_add(1, Ordering::Relaxed) + 1;
+                let active = Err("the certificate's state or one of its policies cannot be read".to_owned());
+                cell.send_replace(Arc::new(Standing {
+                    active,
+                    policies: Arc::default(),
+                    things: Arc::default(),
+                    epoch,
+                }));
+                Err(err)
+            }
+        }
     }
 
     /// After a commit that put another version of a policy in force. Every connection is tried, whatever becomes of one.

@@ -200,3 +200,26 @@ async fn sni_only_wants_the_endpoints_name() {
         assert_eq!(code(world.connect_to(ServerName::Endpoint, device, "d").await), "admitted");
     }
 }
+
+/// What cannot be read grants nothing: a revoked device does not stay because another record is damaged.
+#[tokio::test]
+async fn a_standing_that_cannot_be_read_ends_the_connection() {
+    let world = World::new();
+    let ca = world.registered_ca("Factory").await;
+    let device = device(&ca, "device-1");
+    world.connect(&device, "d").await.expect_err("registered, not admitted");
+    let id = id_of(&device);
+    world.activate(&id, "Fleet").await;
+    let mut standing = world.connect(&device, "d").await.expect("admitted").standing;
+    standing.borrow_and_update();
+    let damaged = store::Write {
+        key: b"iot/policy/Fleet".to_vec(),
+        value: Some("damaged".into()),
+        expect: store::Expect::Anything,
+    };
+    world.store.commit(vec![damaged]).await.expect("the store knows no records");
+    let revoke = json!({ "certificateId": id, "newStatus": "REVOKED" });
+    world.call("iot:UpdateCertificate", revoke).await.expect_err("the policy cannot be read");
+    let why = standing.borrow_and_update().active.clone().expect_err("the connection ends");
+    assert!(why.contains("cannot be read"), "{why}");
+}
