@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use domain::admission::shown;
 use fleet::uri_encoded;
 use services::admission::AdmissionRecord;
 
@@ -62,9 +63,32 @@ fn text(record: &AdmissionRecord) -> String {
         ("ALPN", record.alpn.clone()),
     ] {
         if let Some(value) = value {
-            let _ = writeln!(text, "    {name:<12}{value}");
+            // A device chooses its client id, escape sequences and line breaks included.
+            let _ = writeln!(text, "    {name:<12}{}", shown(&value));
         }
     }
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::text;
+
+    #[test]
+    fn what_a_device_says_moves_no_cursor() {
+        let client_id = "x\n    status      ACTIVE\u{1b}[2J\u{9b}31m\u{202e}";
+        let record = json!({
+            "at": 0, "source": "127.0.0.1:1", "listener": "127.0.0.1:2", "chain": [], "clientId": client_id,
+            "reason": "NO_POLICY", "sentence": "No.", "sni": null, "alpn": null, "tlsVersion": null,
+            "certificateId": null, "certificateSubject": null, "certificateIssuer": null, "certificateStatus": null,
+            "caCertificateId": null, "policyStatement": null,
+        });
+        let text = text(&serde_json::from_value(record).expect("a record"));
+        assert!(!text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{text:?}");
+        assert_eq!(text.lines().filter(|line| line.contains("status")).count(), 1, "{text}");
+        assert!(text.contains("client id   x\u{fffd}"), "{text}");
+    }
 }

@@ -6,7 +6,7 @@
 mod refusal;
 mod server_name;
 
-pub use refusal::Refusal;
+pub use refusal::{Refusal, shown};
 pub use server_name::{CertificateMode, ServerName};
 
 use crate::x509::{Certificate, Validity};
