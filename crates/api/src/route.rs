@@ -17,6 +17,10 @@ pub enum Found {
 /// `path` and `query` are raw. `None` if AWS has no such route either.
 pub fn find(service: &'static Service, method: &str, path: &str, query: &str) -> Option<Found> {
     let segments: Vec<&str> = segments(path).collect();
+    // A signature covers the path without its dot segments: with them, the same signature would name another operation.
+    if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
+        return None;
+    }
     let served = service
         .operations
         .iter()
@@ -128,6 +132,9 @@ mod tests {
             ("iot", "PUT /jobs/j", "(CreateJob)"),
             ("iot", "DELETE /destinations/arn:aws:iot:x:1:ruledestination/vpc/1", "(DeleteTopicRuleDestination)"),
             ("iot", "GET /", "nothing"),
+            ("iot", "DELETE /policies/p/version/..", "nothing"),
+            ("iot", "GET /policies/./", "nothing"),
+            ("iot", "DELETE /destinations/arn:aws:iot:x:1:ruledestination/../../certificates/1", "nothing"),
             ("lambda", "POST /2015-03-31/functions/", "CreateFunction"),
             ("lambda", "POST /2015-03-31/functions/f/invocations", "Invoke FunctionName=f"),
             ("lambda", "GET /2018-10-31/layers?find=LayerVersion&Arn=x", "(GetLayerVersionByArn)"),

@@ -20,6 +20,8 @@ pub(crate) const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
 const IN_FLIGHT_MAX: u16 = 100;
 const TOPIC_BYTES_MAX: usize = 256;
 const TOPIC_SLASHES_MAX: usize = 7;
+/// AWS names no bound; a subscription is kept as long as its connection, so there is one: a client id's.
+const SHARE_NAME_BYTES_MAX: usize = 128;
 
 pub(crate) fn session_limits(limits: &Limits) -> SessionLimits {
     SessionLimits {
@@ -54,12 +56,16 @@ pub(crate) fn check_publish_topic(topic: &str) -> Result<(), String> {
 }
 
 pub(crate) fn check_filter(filter: &str) -> Result<(), String> {
-    check_size("topic filter", without_share(filter))
+    let (share, filter) = without_share(filter);
+    if share.len() > SHARE_NAME_BYTES_MAX {
+        return Err(format!("the share name has {} bytes; {SHARE_NAME_BYTES_MAX} are allowed", share.len()));
+    }
+    check_size("topic filter", filter)
 }
 
-/// `$share/<name>/` does not count.
-fn without_share(filter: &str) -> &str {
-    filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')).map_or(filter, |(_, filter)| filter)
+/// `$share/<name>/` does not count as a part of the filter.
+fn without_share(filter: &str) -> (&str, &str) {
+    filter.strip_prefix("$share/").and_then(|rest| rest.split_once('/')).unwrap_or(("", filter))
 }
 
 fn check_size(kind: &str, text: &str) -> Result<(), String> {
@@ -81,6 +87,7 @@ mod tests {
     fn topics_and_filters() {
         let long = "x".repeat(256);
         let too_long = "x".repeat(257);
+        let (share, long_share) = (format!("$share/{}/a", "g".repeat(128)), format!("$share/{}/a", "g".repeat(129)));
         for (topic, publish, filter) in [
             ("a", true, true),
             ("a/b/c/d/e/f/g/h", true, true),
@@ -90,6 +97,8 @@ mod tests {
             ("$anything", false, true),
             ("$share/group/a/b/c/d/e/f/g/h", false, true),
             ("$share/group/a/b/c/d/e/f/g/h/i", false, false),
+            (&share, false, true),
+            (&long_share, false, false),
             (&long, true, true),
             (&too_long, false, false),
         ] {

@@ -109,5 +109,8 @@ impl Context for Lookup<'_> {
 /// holds a wildcard of policies or of MQTT. A client id is not held to this: AWS puts `+` in place and says to guard
 /// `iot:Connect`. (AWS IoT, "Basic AWS IoT Core policy variables")
 fn is_substitutable(value: &str) -> bool {
-    value.chars().count() <= VALUE_CHARS_MAX && !value.contains(['*', '$', '+', '?', '#'])
+    // Asked at every place of a topic where the variable might stand: far too long is seen without counting.
+    value.len() <= VALUE_CHARS_MAX * char::MAX.len_utf8()
+        && value.chars().count() <= VALUE_CHARS_MAX
+        && !value.contains(['*', '$', '+', '?', '#'])
 }
