@@ -1,4 +1,5 @@
-//! The service models as a contract: what they forbid, sent for every served operation, is refused in AWS's words.
+//! The service models as a contract: what they forbid, sent for every served operation, is refused in AWS's words. So is
+//! every operation for a caller without rights.
 
 use std::path::{Path, PathBuf};
 
@@ -26,8 +27,12 @@ const WITHOUT_INPUT: &[&str] = &["GetRegistrationCode", "DeleteRegistrationCode"
 fn what_the_models_forbid_is_refused() {
     let server = Server::start();
     let outcome = server.aws().python(&format!("MODELS = {:?}\n{SCRIPT}", models().display().to_string()));
-    let wrong: Vec<&str> = outcome["wrong"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-    assert!(wrong.is_empty(), "{} answers are not AWS's:\n{}", wrong.len(), wrong.join("\n"));
+    for (list, what) in
+        [("wrong", "answers are not AWS's"), ("allowed", "operations are open to a role without rights")]
+    {
+        let found: Vec<&str> = outcome[list].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        assert!(found.is_empty(), "{} {what}:\n{}", found.len(), found.join("\n"));
+    }
     for (service, operation) in served() {
         let sent = outcome["sent"][&service][&operation].as_object().map_or(0, serde_json::Map::len);
         let has_input = !WITHOUT_INPUT.contains(&operation.as_str());

@@ -1,6 +1,7 @@
 # For every operation in models/: each member left out, of the wrong type, too long, too short, out of its range, outside
 # its enumeration or against its pattern, sent by botocore without checks of its own. Prints one JSON object: how many
-# requests of each kind were sent for an operation, and which were not refused as AWS refuses them.
+# requests of each kind were sent for an operation, and which were not refused as AWS refuses them; and which operations did
+# not refuse a role without rights.
 # MODELS is the folder of the models; the test puts it in front.
 import json
 import re
@@ -176,9 +177,9 @@ def set_on_wire(model, operation, path):
 
 
 class Session:
-    def __init__(self, model):
+    def __init__(self, model, **credentials):
         config = Config(parameter_validation=False, retries={'max_attempts': 0})
-        self.model, self.client, self.edit = model, boto3.client(model.service, config=config), None
+        self.model, self.client, self.edit = model, boto3.client(model.service, config=config, **credentials), None
         self.client.meta.events.register('before-call', self.before_call)
         self.sent, self.wrong = {}, []
 
@@ -231,6 +232,9 @@ class Session:
             # An empty label is another route, an empty header or query parameter is none at all.
             if value in ('', []) and (location or model.protocol == 'query'):
                 continue
+            # A form says nothing of elements without members.
+            if model.protocol == 'query' and isinstance(value, list) and {} in value:
+                continue
             if location == 'header' and not all(' ' <= letter <= '~' for letter in str(value)):
                 continue
             tree, node = model.tree(root, path)
@@ -273,11 +277,46 @@ def tree_is_sent(model, tree, path):
     return len(path) == 1 or bool(node)
 
 
-outcome = {'sent': {}, 'wrong': []}
+def role_without_rights():
+    account = boto3.client('sts').get_caller_identity()['Account']
+    trust = {'Version': '2012-10-17', 'Statement': [
+        {'Effect': 'Allow', 'Principal': {'AWS': f'arn:aws:iam::{account}:root'}, 'Action': 'sts:AssumeRole'}]}
+    role = boto3.client('iam').create_role(RoleName='without-rights', AssumeRolePolicyDocument=json.dumps(trust))
+    keys = boto3.client('sts').assume_role(RoleArn=role['Role']['Arn'], RoleSessionName='nobody')['Credentials']
+    return {'aws_access_key_id': keys['AccessKeyId'], 'aws_secret_access_key': keys['SecretAccessKey'],
+            'aws_session_token': keys['SessionToken']}
+
+
+# Who one is, may be asked by everybody. (GetCallerIdentity: no permissions are required)
+UNRESTRICTED = {'GetCallerIdentity'}
+# Service: the code and status of a refusal.
+DENIED = {
+    'iot': ('AccessDeniedException', 403), 'iot-data': ('ForbiddenException', 403),
+    'lambda': ('AccessDeniedException', 403), 'logs': ('AccessDeniedException', 400),
+    'iam': ('AccessDenied', 403), 'sts': ('AccessDenied', 403),
+}
+
+
+def not_denied(service, credentials):
+    session = Session(Model(service), **credentials)
+    for operation, definition in session.model.operations.items():
+        root = definition.get('input', {}).get('shape')
+        arguments = session.model.value(root) if root else {}
+        if 'logGroupName' in session.model.shapes.get(root, {}).get('members', {}):
+            # The model requires neither name nor ARN of the group; the service requires one, to know the resource.
+            arguments['logGroupName'] = 'a'
+        answer = session.call(operation, arguments)
+        if operation not in UNRESTRICTED and answer[:2] != DENIED[service]:
+            yield f'{service} {operation}: {answer}'
+
+
+outcome = {'sent': {}, 'wrong': [], 'allowed': []}
+credentials = role_without_rights()
 for service in INVALID:
     session = Session(Model(service))
     for operation in session.model.operations:
         session.members(operation)
     outcome['sent'][service] = session.sent
     outcome['wrong'] += session.wrong
+    outcome['allowed'] += not_denied(service, credentials)
 print(json.dumps(outcome))
