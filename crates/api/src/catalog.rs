@@ -9,10 +9,11 @@ pub fn service(name: &str) -> Option<&'static Service> {
 }
 
 /// By the service in a signature's scope. The data plane's is `iotdata` in older signers and `iotdevicegateway` in
-/// newer ones.
+/// newer ones; AWS IoT's models named `execute-api` for the control plane until 2023, and AWS takes it to this day.
 pub fn signed_for(name: &str) -> Option<&'static Service> {
     match name {
         "iotdata" | "iotdevicegateway" => service("iot-data"),
+        "execute-api" => service("iot"),
         "iot-data" => None,
         other => service(other),
     }
