@@ -119,11 +119,11 @@ pub(crate) fn build_dir() -> PathBuf {
     build.to_owned()
 }
 
-/// A program of the Python environment that `cargo xtask setup` makes.
-pub(crate) fn python_tool(name: &str) -> PathBuf {
+/// Something that `cargo xtask setup` puts under test-tools/.
+pub(crate) fn test_tool(name: &str) -> PathBuf {
     let build = build_dir();
     let target = build.parent().expect("a profile's folder is in the target folder");
-    let path = target.join("test-tools/python/bin").join(name);
+    let path = target.join("test-tools").join(name);
     assert!(path.exists(), "{} is not there. Install what the tests need: cargo run -p xtask -- setup", path.display());
     path
 }

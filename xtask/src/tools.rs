@@ -1,4 +1,8 @@
-//! What the tests need beside Rust: Debian packages, and a Python environment with the AWS CLI under target/.
+//! What the tests need beside Rust: Debian packages; under target/ a Python environment with the AWS CLI v1 and boto3, the
+//! AWS CLI v2, and the AWS SDKs for JavaScript.
+
+mod aws_cli_2;
+mod javascript;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,8 +10,14 @@ use std::process::Command;
 use crate::run::{run, succeeds};
 
 /// The programs that the black-box tests call, and the Debian package that brings each.
-const DEBIAN: [(&str, &str); 3] =
-    [("mosquitto_pub", "mosquitto-clients"), ("openssl", "openssl"), ("python3", "python3")];
+const DEBIAN: [(&str, &str); 5] = [
+    ("mosquitto_pub", "mosquitto-clients"),
+    ("openssl", "openssl"),
+    // Debian's own: AWS CLI v2 as Debian packages it runs on it.
+    ("/usr/bin/python3", "python3"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
 
 /// Pinned: a new version of a client is a change worth seeing.
 const PYTHON: [&str; 2] = ["awscli==1.45.11", "boto3==1.43.11"];
@@ -20,8 +30,11 @@ pub fn target_dir(root: &Path) -> PathBuf {
 }
 
 pub fn install(root: &Path) -> Result<(), String> {
+    let tools = target_dir(root).join("test-tools");
     install_debian()?;
-    install_python(&target_dir(root).join("test-tools"))
+    install_python(&tools)?;
+    aws_cli_2::install(&tools, || apt(&["update", "-q"]))?;
+    javascript::install(root, &tools)
 }
 
 fn install_debian() -> Result<(), String> {
@@ -34,14 +47,6 @@ fn install_debian() -> Result<(), String> {
         return Err(format!("The tests need {}; install them with this system's package manager.", missing.join(", ")));
     }
     println!("== Debian packages: {}", missing.join(" "));
-    let apt = |arguments: &[&str]| {
-        let mut command = if is_root() { Command::new("apt-get") } else { Command::new("sudo") };
-        if !is_root() {
-            command.args(["-n", "apt-get"]);
-        }
-        command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
-        run(&mut command)
-    };
     // An old list may name versions that are gone; a failed update may still leave a list that will do.
     let updated = apt(&["update", "-q"]);
     let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
@@ -50,6 +55,14 @@ fn install_debian() -> Result<(), String> {
         Ok(()) => err,
         Err(update) => format!("{update}\n{err}"),
     })
+}
+
+fn apt(arguments: &[&str]) -> Result<(), String> {
+    let mut command = if is_root() { Command::new("apt-get") } else { Command::new("sudo") };
+    if !is_root() {
+        command.args(["-n", "apt-get"]);
+    }
+    run(command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments))
 }
 
 /// Made once; made again when the pinned versions change.
