@@ -254,18 +254,37 @@ impl Server {
         let _ = self.child.wait();
     }
 
-    /// SIGTERM, as a service manager stops it; the exit code, and what was printed on standard error.
-    pub fn terminate(mut self) -> (Option<i32>, String) {
-        let pid = self.child.id().to_string();
-        finish(Command::new("kill").args(["-TERM", &pid]), PATIENCE).must_succeed();
+    /// `TERM`, `INT`: as a service manager or a person at the keyboard stops it.
+    pub fn signal(&self, name: &str) {
+        finish(Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]), PATIENCE).must_succeed();
+    }
+
+    /// The first thing that a stopping server does.
+    #[track_caller]
+    pub fn wait_for_no_run_file(&self) {
+        let until = Instant::now() + PATIENCE;
+        while self.data_path().join("run.json").exists() {
+            assert!(Instant::now() < until, "the server does not begin to stop:\n{}", self.stderr());
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits for the end that a signal has asked for; the exit code, and what was printed on standard error.
+    pub fn wait_for_end(mut self) -> (Option<i32>, String) {
         let until = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 return (status.code(), self.stderr());
             }
-            assert!(Instant::now() < until, "the server does not end on SIGTERM:\n{}", self.stderr());
+            assert!(Instant::now() < until, "the server does not end:\n{}", self.stderr());
             std::thread::sleep(POLL);
         }
+    }
+
+    /// SIGTERM, and the end of it.
+    pub fn terminate(self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        self.wait_for_end()
     }
 }
 

@@ -10,6 +10,7 @@ mod door;
 mod errors;
 mod form;
 mod generated;
+mod health;
 mod json;
 mod json_1_1;
 mod limits;
@@ -26,12 +27,12 @@ mod without_network;
 mod xml;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use services::Services;
 use tokio::sync::Semaphore;
 
 pub use aws_calls::ApiCell;
+pub use health::Surroundings;
 pub use limits::Limits;
 pub use message::Answer;
 pub use server::serve;
@@ -47,6 +48,7 @@ pub struct Settings {
     pub root_ca_pem: String,
     pub version: String,
     pub limits: Limits,
+    pub surroundings: Surroundings,
 }
 
 /// The door. Cheap to clone.
@@ -60,7 +62,7 @@ struct Inner {
     settings: Settings,
     keys: authentication::SigningKeys,
     large_bodies: Semaphore,
-    ready: AtomicBool,
+    health: health::HealthState,
 }
 
 impl Api {
@@ -71,13 +73,18 @@ impl Api {
                 settings,
                 keys: authentication::SigningKeys::default(),
                 large_bodies: Semaphore::new(limits::LARGE_BODIES_MAX),
-                ready: AtomicBool::new(false),
+                health: health::HealthState::default(),
             }),
         }
     }
 
     /// Everything listens: from now on `/_landfall/health` says so.
     pub fn set_ready(&self) {
-        self.inner.ready.store(true, Ordering::Release);
+        self.inner.health.set_serving();
+    }
+
+    /// The server shuts down: whoever still has a connection reads so.
+    pub fn set_stopping(&self) {
+        self.inner.health.set_stopping();
     }
 }

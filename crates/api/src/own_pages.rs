@@ -7,8 +7,6 @@ use serde_json::json;
 use services::Caller;
 use services::admission::AdmissionFilter;
 
-use std::sync::atomic::Ordering;
-
 use crate::authentication::{self, IsGlobal};
 use crate::errors::Fault;
 use crate::limits::ADMISSION_RECORDS_MAX;
@@ -41,12 +39,6 @@ impl Api {
             ("GET", _) => plain(404, "Landfall has no such page."),
             _ => plain(405, "Landfall's own pages answer GET."),
         }
-    }
-
-    fn health(&self) -> Answer {
-        let ready = self.inner.ready.load(Ordering::Acquire);
-        let body = json!({"status": if ready { "ok" } else { "starting" }, "version": self.inner.settings.version});
-        Answer::new(if ready { 200 } else { 503 }, JSON, body.to_string())
     }
 
     fn root_only(&self, head: &Head) -> Result<(), Box<Answer>> {

@@ -23,6 +23,8 @@ pub enum Verb {
     Demo(Box<DemoArguments>),
     /// Print what points the AWS CLI at the running server: eval "$(landfall env)".
     Env(EnvArguments),
+    /// Say how the running server is, as JSON; the exit code is 0 only if it is well.
+    Health(HealthArguments),
     /// Say why connections were refused or ended, newest first.
     Explain(ExplainArguments),
     /// Make and register the CA that signs devices.
@@ -94,6 +96,13 @@ pub struct DemoArguments {
 
 #[derive(Args, Clone, Debug)]
 pub struct EnvArguments {
+    /// The running server's data directory.
+    #[arg(long, value_name = "DIR", env = "LANDFALL_DATA_DIR", default_value = "./landfall-data")]
+    pub data_dir: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct HealthArguments {
     /// The running server's data directory.
     #[arg(long, value_name = "DIR", env = "LANDFALL_DATA_DIR", default_value = "./landfall-data")]
     pub data_dir: PathBuf,

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fleet::{AwsClient, AwsRequest, ClientTls, Credentials};
+use fleet::{AwsClient, AwsRequest, AwsResponse, ClientTls, Credentials};
 
 use crate::Sentence;
 use crate::data_dir::DataDir;
@@ -35,26 +35,29 @@ pub fn of(run: &RunFile, data_dir: &DataDir) -> Result<AwsClient, Sentence> {
     })
 }
 
-/// GET on one of our own pages.
+/// GET on one of our own pages, which must succeed.
 pub async fn get_own(data_dir: &Path, path: &str, query: &str) -> Result<serde_json::Value, Sentence> {
-    let data_dir = DataDir::existing(data_dir)?;
-    let run = RunFile::read(&data_dir)?;
-    let client = of(&run, &data_dir)?;
-    let request = AwsRequest { service: "landfall", path, query, ..AwsRequest::default() };
-    let answer = match client.with_deadline(DEADLINE).call(&request).await {
-        Err(err) => {
-            return Err(format!(
-                "the server at {} cannot be reached ({err}). If it is gone, start it again: landfall serve --data-dir {}",
-                run.api_url,
-                data_dir.path().display()
-            )
-            .into());
-        }
-        Ok(answer) => answer,
-    };
+    let answer = ask_own(data_dir, path, query).await?;
     if answer.status != 200 {
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         return Err(format!("the server answered {}: {text}", answer.status).into());
     }
     serde_json::from_slice(&answer.body).map_err(|err| format!("the server's answer is not JSON: {err}.").into())
+}
+
+/// GET on one of our own pages, whatever the answer.
+pub async fn ask_own(data_dir: &Path, path: &str, query: &str) -> Result<AwsResponse, Sentence> {
+    let data_dir = DataDir::existing(data_dir)?;
+    let run = RunFile::read(&data_dir)?;
+    let client = of(&run, &data_dir)?;
+    let request = AwsRequest { service: "landfall", path, query, ..AwsRequest::default() };
+    match client.with_deadline(DEADLINE).call(&request).await {
+        Err(err) => Err(format!(
+            "the server at {} cannot be reached ({err}). If it is gone, start it again: landfall serve --data-dir {}",
+            run.api_url,
+            data_dir.path().display()
+        )
+        .into()),
+        Ok(answer) => Ok(answer),
+    }
 }

@@ -9,10 +9,13 @@ mod demo;
 mod env;
 mod explain;
 mod factory;
+mod health;
 mod run_file;
 mod serve;
 mod server_certificate;
 mod settings;
+mod stop_signals;
+mod surroundings;
 
 use std::process::ExitCode;
 
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Verb::Serve(flags) => serve::main(&flags),
         Verb::Demo(arguments) => demo::main(&arguments),
         Verb::Env(arguments) => env::main(&arguments),
+        Verb::Health(arguments) => health::main(&arguments),
         Verb::Explain(arguments) => explain::main(&arguments),
         Verb::Ca(arguments) => factory::ca(&arguments),
         Verb::Device(arguments) => factory::device(&arguments),

@@ -4,14 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Api, ApiCell, Tls};
+use api::{Api, ApiCell, Surroundings, Tls};
 use broker::Broker;
 use functions::{AwsCalls, Functions};
 use gateway::Gateway;
 use services::{Checkpoints, Clock, Config, Services, Step};
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,7 +19,8 @@ use crate::data_dir::DataDir;
 use crate::run_file::RunFile;
 use crate::server_certificate::{ServerCertificates, reachable};
 use crate::settings::{ApiTransport, Settings};
-use crate::{Sentence, banner};
+use crate::stop_signals::StopSignals;
+use crate::{Sentence, banner, surroundings};
 
 /// A worker that nobody has called for this long ends.
 const WORKER_IDLE: Duration = Duration::from_secs(300);
@@ -32,6 +32,7 @@ const ENVIRONMENTS_MAX: usize = 16;
 pub struct Server {
     pub run: RunFile,
     pub data_dir: DataDir,
+    api: Api,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
     functions: Functions,
@@ -42,10 +43,11 @@ pub fn main(flags: &ServeFlags) -> Result<(), Sentence> {
     log();
     let settings = Settings::of(flags)?;
     block_on(async {
+        let mut signals = StopSignals::listen()?;
         let server = Server::start(settings).await?;
         print!("{}", banner::of(&server.run, &server.data_dir));
-        stop_signal().await?;
-        server.stop().await;
+        signals.next().await;
+        signals.or_at_once(server.stop()).await;
         Ok(())
     })
 }
@@ -64,18 +66,6 @@ pub fn log() {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call (tests) keeps the first.
     let _ = if json { log.json().try_init() } else { log.try_init() };
-}
-
-/// Ctrl-C, or what a service manager sends.
-pub async fn stop_signal() -> Result<(), Sentence> {
-    let failed = |err| format!("signals cannot be listened for: {err}.");
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
 
 impl Server {
@@ -103,8 +93,6 @@ impl Server {
         let services = Services::new(config, store.clone(), broker.clone(), functions.clone(), clock.clone())
             .map_err(|err| format!("data_dir {}: {}", data_dir.path().display(), err.message))?;
         services.settle_identity().await.map_err(|err| err.message)?;
-        let api = Api::new(services.clone(), api_settings(&settings, &certificates));
-        cell.set(&api);
         let no_tls = |err| format!("TLS could not be set up: {err}.");
         let identity = certificates.identity.clone();
         let api_tls = match settings.api_transport {
@@ -117,6 +105,9 @@ impl Server {
         let api_listener = bind("api_addr", settings.api_addr).await?;
         let mqtt_listener = bind("mqtt_addr", settings.mqtt_addr).await?;
         let run = run_file(&settings, &certificates, address(&api_listener)?, address(&mqtt_listener)?);
+        let surroundings = surroundings::of(&run, gateway.clone(), certificates.clone(), data_dir.clone());
+        let api = Api::new(services.clone(), api_settings(&settings, &certificates, surroundings));
+        cell.set(&api);
         let (shutdown, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn({
@@ -132,12 +123,15 @@ impl Server {
         });
         api.set_ready();
         run.write(&data_dir)?;
-        Ok(Self { run, data_dir, shutdown, tasks, functions, store })
+        tracing::info!(api = run.api_url, mqtt_addr = %run.mqtt_addr, endpoint = run.endpoint, "ready");
+        Ok(Self { run, data_dir, api, shutdown, tasks, functions, store })
     }
 
     /// Takes nothing new, lets what runs come to its end within the doors' bounds, and closes the store.
     pub async fn stop(mut self) {
+        tracing::info!("shutting down: taking nothing new, finishing what runs");
         RunFile::remove(&self.data_dir);
+        self.api.set_stopping();
         self.shutdown.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
         self.functions.close().await;
@@ -207,12 +201,13 @@ fn warn_of_weakness(settings: &Settings, certificates: &ServerCertificates) {
     }
 }
 
-fn api_settings(settings: &Settings, certificates: &ServerCertificates) -> api::Settings {
+fn api_settings(settings: &Settings, certificates: &ServerCertificates, surroundings: Surroundings) -> api::Settings {
     api::Settings {
         host_names: certificates.endpoint_names.clone(),
         root_ca_pem: certificates.root_pem.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         limits: settings.api_limits.clone(),
+        surroundings,
     }
 }
 

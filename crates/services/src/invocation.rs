@@ -23,8 +23,8 @@ use crate::{Error, Services, Step, random};
 const PREFIX: &str = "invocation/";
 const DEAD_LETTER_PREFIX: &str = "dead-letter/";
 
-/// What functions get to come to their end when the server shuts down.
-const DRAIN: Duration = Duration::from_secs(3);
+/// What functions get to come to their end when the server shuts down; as long as the API's requests get.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Dead letters kept. A function that fails on every message would fill the disk with them; the oldest go first.
 const DEAD_LETTERS_MAX: usize = 1000;
@@ -142,6 +142,13 @@ impl Invocations {
     }
 }
 
+/// For whoever looks after the server.
+pub(crate) struct InvocationCounts {
+    pub waiting: usize,
+    pub running: usize,
+    pub dead_letters: usize,
+}
+
 /// One running invocation's place; free again however the run ends.
 struct Place {
     services: Services,
@@ -180,6 +187,12 @@ impl Services {
 
     pub(crate) fn give_places_back(&self, rows: &[InvocationRow]) {
         self.inner.invocations.stored.give_back(rows.len(), rows.iter().map(weight_bytes).sum());
+    }
+
+    pub(crate) fn invocation_counts(&self) -> InvocationCounts {
+        let invocations = &self.inner.invocations;
+        let (waiting, running) = invocations.queue().counts();
+        InvocationCounts { waiting, running, dead_letters: invocations.dead_letters.load(Ordering::Relaxed) }
     }
 
     /// Rows that have just been committed.

@@ -104,6 +104,11 @@ impl Queue {
         Err(first.map_or(PAUSE_MAX, |ms| Duration::from_millis(ms).min(PAUSE_MAX)))
     }
 
+    /// Waiting and running.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.later.len() + self.functions.values().map(|lane| lane.due.len()).sum::<usize>(), self.running)
+    }
+
     pub(crate) fn finished(&mut self, function_arn: &str) {
         let Some(lane) = self.functions.get_mut(function_arn) else { return };
         lane.running = lane.running.saturating_sub(1);

@@ -13,6 +13,7 @@ pub mod connection;
 mod credentials;
 pub mod epoch_seconds;
 pub mod error;
+mod health;
 pub mod iam;
 mod identity;
 mod invocation;
@@ -38,6 +39,7 @@ pub use config::Config;
 pub use credentials::{Credential, InvalidCredentials, RootCredentials};
 pub use error::Error;
 pub use functions::{AwsCall, AwsCallError, AwsCalls, RoleSession};
+pub use health::Health;
 pub use op::{Caller, Op};
 pub use random::uuid;
 

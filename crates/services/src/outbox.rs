@@ -29,7 +29,7 @@ impl Stored for RegisteredRow {
     const VERSION: u32 = 1;
 }
 
-const PREFIX: &str = "outbox/registered/";
+pub(crate) const PREFIX: &str = "outbox/registered/";
 
 /// Events delivered side by side; their commits share an fsync.
 const BATCH_MAX: usize = 64;

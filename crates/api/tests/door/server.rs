@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use api::{Api, ApiCell, Limits, Settings};
+use api::{Api, ApiCell, Limits, Settings, Surroundings};
 use broker::Broker;
 use domain::Timestamp;
 use domain::sigv4::{Credentials, Request, sign};
@@ -89,6 +89,7 @@ impl Server {
             root_ca_pem: "the root's PEM".into(),
             version: "0.0.0".into(),
             limits: Limits { connections_per_address_max: CONNECTIONS_MAX, ..Limits::default() },
+            surroundings: Surroundings::default(),
         };
         let api = Api::new(services, settings);
         cell.set(&api);

@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cli::DemoArguments;
-use crate::serve::{Server, block_on, log, stop_signal};
+use crate::serve::{Server, block_on, log};
 use crate::settings::Settings;
+use crate::stop_signals::StopSignals;
 use crate::{Sentence, client};
 
 pub fn main(arguments: &DemoArguments) -> Result<(), Sentence> {
@@ -28,12 +29,13 @@ pub fn main(arguments: &DemoArguments) -> Result<(), Sentence> {
         flags.data_dir = Some(temporary.0.clone());
     }
     block_on(async {
+        let mut signals = StopSignals::listen()?;
         let server = Server::start(Settings::of(&flags)?).await?;
         let outcome = walk(&server, arguments.once).await;
         if outcome.is_ok() && !arguments.once {
-            stop_signal().await?;
+            signals.next().await;
         }
-        server.stop().await;
+        signals.or_at_once(server.stop()).await;
         outcome
     })
 }
