@@ -88,6 +88,11 @@ impl Services {
         record.map(|record| decode(key.as_bytes(), &record)).transpose()
     }
 
+    /// Of a record whose value is of no interest.
+    pub(crate) fn revision(&self, key: &str) -> Result<Option<u64>, Error> {
+        Ok(self.store().get(key.as_bytes()).map_err(storage)?.map(|record| record.revision))
+    }
+
     /// Records below `prefix` in key order, each with the part of its key after the prefix.
     pub(crate) fn find_all<T: Stored>(&self, prefix: &str) -> Result<Vec<(String, Found<T>)>, Error> {
         let mut all = Vec::new();

@@ -17,6 +17,7 @@ use super::shapes::{
     ListCACertificatesRequest, ListCACertificatesResponse, RegisterCACertificateRequest, RegisterCACertificateResponse,
     UpdateCACertificateRequest,
 };
+use super::tag::{Tags, untagged};
 use crate::record::{Found, Stored, delete, put};
 use crate::{Error, Op, Services, random};
 
@@ -121,14 +122,14 @@ impl Iot {
         op: &Op,
         input: RegisterCACertificateRequest,
     ) -> Result<RegisterCACertificateResponse, Error> {
-        self.authorize(op, "iot:RegisterCACertificate", "*")?;
+        let tags = Tags::of_new(input.tags.clone());
+        let context = tags.as_ref().map(Tags::context).unwrap_or_default();
+        self.authorize_with_tags(op, "iot:RegisterCACertificate", "*", &context)?;
+        let tags = tags?;
         if input.registration_config.is_some() {
             return Err(invalid(
                 "registrationConfig (just-in-time provisioning) is not served yet. Leave it out and activate certificates from a rule.",
             ));
-        }
-        if input.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
-            return Err(invalid("Tags on CA certificates are not served yet."));
         }
         let certificate = Certificate::from_pem(&input.ca_certificate)
             .map_err(|err| invalid(&format!("The CA certificate is not valid: {err}.")))?;
@@ -163,8 +164,9 @@ impl Iot {
                     return Err(Error::new("LimitExceededException", message));
                 }
                 of_subject.cas.push(id);
-                let writes =
+                let mut writes =
                     vec![put(ca_key(id), &record, Expect::Absent), put(subject_key.as_str(), &of_subject, expected)];
+                writes.extend(tags.write(&format!("cacert/{id}")));
                 Ok((writes, ()))
             })
             .await?;
@@ -322,7 +324,8 @@ impl Iot {
                     let message = "CA certificate must be deactivated (not ACTIVE) before deletion.";
                     return Err(Error::new("CertificateStateException", message));
                 }
-                let mut writes = vec![delete(ca_key(id), Expect::Revision(revision))];
+                let mut writes =
+                    vec![delete(ca_key(id), Expect::Revision(revision)), untagged(&format!("cacert/{id}"))];
                 writes.extend(services.leave_subject(id, &record.certificate()?)?);
                 Ok((writes, ()))
             })

@@ -15,6 +15,7 @@ mod policy;
 mod policy_version;
 mod registration_code;
 pub mod shapes;
+mod tag;
 mod thing;
 mod thing_principal;
 pub(crate) mod topic_rule;

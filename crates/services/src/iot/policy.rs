@@ -12,6 +12,7 @@ use super::shapes::{
     CreatePolicyRequest, CreatePolicyResponse, DeletePolicyRequest, GetPolicyRequest, GetPolicyResponse,
     ListPoliciesRequest, ListPoliciesResponse, Policy,
 };
+use super::tag::{Tags, untagged};
 use crate::record::{Found, Stored, delete, put};
 use crate::{Error, Op, Services, random};
 
@@ -71,10 +72,10 @@ impl Iot {
     pub async fn create_policy(&self, op: &Op, input: CreatePolicyRequest) -> Result<CreatePolicyResponse, Error> {
         let name = input.policy_name;
         let arn = self.services.iot_policy_arn(&name);
-        self.authorize(op, "iot:CreatePolicy", arn.as_str())?;
-        if input.tags.is_some_and(|tags| !tags.is_empty()) {
-            return Err(Error::new("InvalidRequestException", "Tags on policies are not served yet."));
-        }
+        let tags = Tags::of_new(input.tags);
+        let context = tags.as_ref().map(Tags::context).unwrap_or_default();
+        self.authorize_with_tags(op, "iot:CreatePolicy", arn.as_str(), &context)?;
+        let tags = tags?;
         check_document(&name, &input.policy_document)?;
         let record = PolicyRecord {
             versions: vec![VersionRecord { version: 1, document: input.policy_document.clone(), created_at: op.now }],
@@ -93,7 +94,9 @@ impl Iot {
                         .with_member("resourceId", &name)
                         .with_member("resourceArn", arn.as_str()));
                 }
-                Ok((vec![put(policy_key(&name), &record, Expect::Absent)], ()))
+                let mut writes = vec![put(policy_key(&name), &record, Expect::Absent)];
+                writes.extend(tags.write(&format!("policy/{name}")));
+                Ok((writes, ()))
             })
             .await?;
         Ok(CreatePolicyResponse {
@@ -153,6 +156,7 @@ impl Iot {
                 // Attaching only leans on the policy: that nobody has it must hold when it goes.
                 let writes = vec![
                     delete(policy_key(&name), Expect::Revision(found.revision)),
+                    untagged(&format!("policy/{name}")),
                     Write::nothing_below(targets_prefix(&name)),
                 ];
                 Ok((writes, ()))

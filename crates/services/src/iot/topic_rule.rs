@@ -12,6 +12,7 @@ use super::shapes::{
     Action, CreateTopicRuleRequest, DeleteTopicRuleRequest, GetTopicRuleRequest, GetTopicRuleResponse, LambdaAction,
     ListTopicRulesRequest, ListTopicRulesResponse, TopicRule, TopicRuleListItem, TopicRulePayload,
 };
+use super::tag::{Tags, untagged};
 use crate::record::{Stored, delete, put};
 use crate::{Error, Op, Services};
 
@@ -120,10 +121,10 @@ impl Iot {
     pub async fn create_topic_rule(&self, op: &Op, input: CreateTopicRuleRequest) -> Result<(), Error> {
         let name = input.rule_name;
         let arn = self.services.rule_arn(&name);
-        self.authorize(op, "iot:CreateTopicRule", arn.as_str())?;
-        if input.tags.is_some_and(|tags| !tags.is_empty()) {
-            return Err(invalid("Tags on rules are not served yet.".to_owned()));
-        }
+        let tags = Tags::of_header(input.tags.as_deref());
+        let context = tags.as_ref().map(Tags::context).unwrap_or_default();
+        self.authorize_with_tags(op, "iot:CreateTopicRule", arn.as_str(), &context)?;
+        let tags = tags?;
         let record = TopicRuleRecord::of(input.topic_rule_payload, op.now)?;
         let services = &self.services;
         let key = format!("{PREFIX}{name}");
@@ -139,7 +140,9 @@ impl Iot {
                 if names.len() >= RULES_MAX {
                     return Err(invalid(format!("An account can have {RULES_MAX} rules; delete one first.")));
                 }
-                Ok((vec![put(key.clone(), &record, Expect::Absent)], ()))
+                let mut writes = vec![put(key.clone(), &record, Expect::Absent)];
+                writes.extend(tags.write(&format!("rule/{name}")));
+                Ok((writes, ()))
             })
             .await?;
         services.reload_rules()
@@ -202,7 +205,8 @@ impl Iot {
         let arn = self.services.rule_arn(&input.rule_name);
         self.authorize(op, "iot:DeleteTopicRule", arn.as_str())?;
         let key = format!("{PREFIX}{}", input.rule_name);
-        self.services.commit(vec![delete(key, Expect::Anything)]).await?;
+        let untagged = untagged(&format!("rule/{}", input.rule_name));
+        self.services.commit(vec![delete(key, Expect::Anything), untagged]).await?;
         self.services.reload_rules()
     }
 }

@@ -50,7 +50,7 @@ async fn refusals_of_register() {
         (json!({ "certificateMode": "SNI_ONLY" }), invalid, "must not be given"),
         (json!({ "certificateMode": "BOTH" }), invalid, "BOTH"),
         (json!({ "registrationConfig": { "templateName": "t" } }), invalid, "registrationConfig"),
-        (json!({ "tags": [{ "Key": "k" }] }), invalid, "Tags"),
+        (json!({ "tags": [{ "Key": "aws:k" }] }), invalid, "aws:"),
         (json!({ "caCertificate": leaf(CertificateVersion::V3) }), validation, "basicConstraints extension as true"),
         (json!({ "caCertificate": leaf(CertificateVersion::V1) }), validation, "basicConstraints extension as true"),
         (json!({ "verificationCertificate": foreign["verificationCertificate"] }), validation, "not signed by"),

@@ -16,6 +16,7 @@ mod policies;
 mod policy_versions;
 mod roles;
 mod sessions;
+mod tags;
 mod things;
 mod topic_rules;
 mod twins;

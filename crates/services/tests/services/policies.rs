@@ -26,8 +26,8 @@ async fn policies_are_made_and_read() {
         let input = json!({ "policyName": name, "policyDocument": document });
         world.refused("iot:CreatePolicy", input, code, words).await;
     }
-    let tagged = json!({ "policyName": "T", "policyDocument": allow_all(), "tags": [{ "Key": "k" }] });
-    world.refused("iot:CreatePolicy", tagged, "InvalidRequestException", "Tags").await;
+    let tagged = json!({ "policyName": "T", "policyDocument": allow_all(), "tags": [{ "Key": "aws:k" }] });
+    world.refused("iot:CreatePolicy", tagged, "InvalidRequestException", "aws:").await;
     world.refused("iot:GetPolicy", json!({ "policyName": "None" }), "ResourceNotFoundException", "not found").await;
 }
 

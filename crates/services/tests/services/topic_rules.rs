@@ -33,8 +33,8 @@ async fn refusals_of_create() {
     ] {
         world.refused(CREATE, payload(changes), code, words).await;
     }
-    let tagged = with(payload(json!({})), json!({ "tags": "k=v" }));
-    world.refused(CREATE, tagged, invalid, "Tags").await;
+    let tagged = with(payload(json!({})), json!({ "tags": "aws:k=v" }));
+    world.refused(CREATE, tagged, invalid, "aws:").await;
     assert_eq!(world.keys("iot/rule/"), Vec::<String>::new());
 
     world.done(CREATE, payload(json!({}))).await;
