@@ -245,6 +245,15 @@ impl Server {
         processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// For the end of a server that was killed by its number.
+    pub fn wait(&mut self) {
+        self.child.wait().expect("a child can be waited for");
+    }
+
     /// SIGKILL: no drain, no goodbye.
     pub fn kill(&mut self) {
         // It may have ended by itself; then it is gone as well.

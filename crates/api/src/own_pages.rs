@@ -1,5 +1,5 @@
 //! `/_landfall/...`: what AWS has no operation for. Health and the root CA are for anybody who can reach the port;
-//! admission records are for the account's root.
+//! admission records and the inspection are for the account's root.
 
 use bytes::Bytes;
 use domain::CertificateId;
@@ -36,6 +36,10 @@ impl Api {
                 Ok(()) => self.admission_records(head),
                 Err(answer) => *answer,
             },
+            ("GET", "inspection") => match self.root_only(head) {
+                Ok(()) => self.inspection(),
+                Err(answer) => *answer,
+            },
             ("GET", _) => plain(404, "Landfall has no such page."),
             _ => plain(405, "Landfall's own pages answer GET."),
         }
@@ -54,8 +58,16 @@ impl Api {
         match credential.caller {
             Caller::Root { .. } => Ok(()),
             Caller::Role(_) | Caller::Session(_) => {
-                Err(Box::new(plain(403, "Only the account's root may read admission records.")))
+                Err(Box::new(plain(403, "Only the account's root may read this page.")))
             }
+        }
+    }
+
+    /// For `landfall doctor`.
+    fn inspection(&self) -> Answer {
+        match self.inner.services.inspect() {
+            Ok(inspection) => Answer::new(200, JSON, json!({ "inspection": inspection }).to_string()),
+            Err(err) => plain(500, &err.message),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use domain::x509::Certificate;
 use rustls::ProtocolVersion;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -54,6 +55,12 @@ impl TlsConnection {
 
     pub fn alpn(&self) -> Option<&[u8]> {
         self.stream.get_ref().1.alpn_protocol()
+    }
+
+    /// What the server has shown of itself.
+    pub fn server_certificate(&self) -> Option<Certificate> {
+        let shown = self.stream.get_ref().1.peer_certificates()?.first()?;
+        Certificate::from_der(shown).ok()
     }
 
     /// This side's address, as the server's records show it.

@@ -27,6 +27,8 @@ pub enum Verb {
     Health(HealthArguments),
     /// Say why connections were refused or ended, newest first.
     Explain(ExplainArguments),
+    /// Look at everything that a server needs, and say what to do. Takes the flags of `serve`.
+    Doctor(Box<ServeFlags>),
     /// Make and register the CA that signs devices.
     Ca(CaArguments),
     /// Make devices.

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod data_dir;
 mod demo;
+mod doctor;
 mod env;
 mod explain;
 mod factory;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Explain(arguments) => explain::main(&arguments),
         Verb::Ca(arguments) => factory::ca(&arguments),
         Verb::Device(arguments) => factory::device(&arguments),
+        Verb::Doctor(flags) => return doctor::main(&flags),
         Verb::FunctionWorker => return ExitCode::from(u8::try_from(functions::worker_main()).unwrap_or(1)),
     };
     match outcome {

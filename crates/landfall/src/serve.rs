@@ -8,7 +8,7 @@ use api::{Api, ApiCell, Surroundings, Tls};
 use broker::Broker;
 use functions::{AwsCalls, Functions};
 use gateway::Gateway;
-use services::{Checkpoints, Clock, Config, Services, Step};
+use services::{Checkpoints, Clock, Config, RootCredentials, Services, Step};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -68,6 +68,41 @@ pub fn log() {
     let _ = if json { log.json().try_init() } else { log.try_init() };
 }
 
+/// The server without its doors.
+pub struct Core {
+    pub store: Store,
+    pub broker: Broker,
+    pub functions: Functions,
+    pub services: Services,
+    cell: ApiCell,
+}
+
+impl Core {
+    pub fn build(
+        settings: &Settings,
+        data_dir: &DataDir,
+        store: Store,
+        root: RootCredentials,
+        endpoint_names: Vec<String>,
+        clock: Clock,
+    ) -> Result<Self, Sentence> {
+        let broker = Broker::new();
+        let cell = ApiCell::default();
+        let functions = functions(store.clone(), &cell, settings.checkpoints.clone())?;
+        let config = Config {
+            region: settings.region.clone(),
+            account: settings.account.clone(),
+            root,
+            endpoint_names,
+            async_retry_ms: settings.async_retry_ms.clone(),
+            checkpoints: settings.checkpoints.clone(),
+        };
+        let services = Services::new(config, store.clone(), broker.clone(), functions.clone(), clock)
+            .map_err(|err| format!("data_dir {}: {}", data_dir.path().display(), err.message))?;
+        Ok(Self { store, broker, functions, services, cell })
+    }
+}
+
 impl Server {
     /// Answers when everything listens.
     pub async fn start(settings: Settings) -> Result<Self, Sentence> {
@@ -79,19 +114,9 @@ impl Server {
         let certificates = Arc::new(ServerCertificates::open(&settings, &data_dir, clock.now())?);
         warn_of_weakness(&settings, &certificates);
 
-        let broker = Broker::new();
-        let cell = ApiCell::default();
-        let functions = functions(store.clone(), &cell, settings.checkpoints.clone())?;
-        let config = Config {
-            region: settings.region.clone(),
-            account: settings.account.clone(),
-            root,
-            endpoint_names: certificates.endpoint_names.clone(),
-            async_retry_ms: settings.async_retry_ms.clone(),
-            checkpoints: settings.checkpoints.clone(),
-        };
-        let services = Services::new(config, store.clone(), broker.clone(), functions.clone(), clock.clone())
-            .map_err(|err| format!("data_dir {}: {}", data_dir.path().display(), err.message))?;
+        let names = certificates.endpoint_names.clone();
+        let core = Core::build(&settings, &data_dir, store, root, names, clock.clone())?;
+        let Core { store, broker, functions, services, cell } = core;
         services.settle_identity().await.map_err(|err| err.message)?;
         let no_tls = |err| format!("TLS could not be set up: {err}.");
         let identity = certificates.identity.clone();

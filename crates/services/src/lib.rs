@@ -16,6 +16,7 @@ pub mod error;
 mod health;
 pub mod iam;
 mod identity;
+pub mod inspection;
 mod invocation;
 mod invocation_backlog;
 mod invocation_queue;
@@ -115,6 +116,11 @@ impl Services {
     /// One account and region for a data directory, settled at its first start: every ARN in it is theirs.
     pub async fn settle_identity(&self) -> Result<(), Error> {
         identity::settle(self).await
+    }
+
+    /// Whether the data directory is of the account and region that are configured, or of none yet.
+    pub fn check_identity(&self) -> Result<(), Error> {
+        identity::check(self)
     }
 
     /// Background work: the outbox and the invocations. Ends when `shutdown` turns true.

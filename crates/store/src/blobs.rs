@@ -99,6 +99,12 @@ impl Blobs {
         .await
     }
 
+    /// Whether there is a file for it; what it holds is looked at when it is read.
+    pub fn has(&self, id: BlobId) -> Result<bool, StoreError> {
+        let path = self.folder()?.path.join(id.to_string());
+        path.try_exists().map_err(|error| StoreError::io("look for", &path, &error))
+    }
+
     pub(crate) fn close(&self) {
         self.folder.is_closed.store(true, Ordering::Relaxed);
     }

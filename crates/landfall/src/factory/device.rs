@@ -91,10 +91,14 @@ fn names(name: &str, count: u32) -> Result<Vec<String>, Sentence> {
 /// The address is the running server's where one runs, and the usual one elsewhere.
 fn connect(device: &Made, name: &str, data_dir: &Path) -> String {
     let run = DataDir::existing(data_dir).and_then(|data_dir| RunFile::read(&data_dir)).ok();
-    let (host, port) = run.map_or(("localhost".to_owned(), 8883), |run| (run.endpoint, run.mqtt_addr.port()));
+    let (host, port, root_ca) = match run {
+        Some(run) => (run.endpoint, run.mqtt_addr.port(), run.root_ca),
+        None => ("localhost".to_owned(), 8883, Some(data_dir.join("root-CA.crt"))),
+    };
+    // Without a root of its own the server's certificate is of a public CA, which systems know.
+    let trusted = root_ca.map_or("--tls-use-os-certs".to_owned(), |path| format!("--cafile {}", quoted(&path)));
     format!(
-        "mosquitto_pub --cafile {} --cert {} --key {} -h {host} -p {port} -q 1 -i {} -t my/topic -m Hello -d",
-        quoted(&data_dir.join("root-CA.crt")),
+        "mosquitto_pub {trusted} --cert {} --key {} -h {host} -p {port} -q 1 -i {} -t my/topic -m Hello -d",
         quoted(&device.chain),
         quoted(&device.key),
         quoted(Path::new(name)),

@@ -23,7 +23,7 @@ use super::shapes::{
 use crate::record::{Found, Stored, put};
 use crate::{Error, Op, Services, random};
 
-pub(super) const PREFIX: &str = "lambda/function/";
+pub(crate) const PREFIX: &str = "lambda/function/";
 
 /// Functions in one answer, whatever MaxItems says. (ListFunctions)
 const PAGE_MAX: usize = 50;

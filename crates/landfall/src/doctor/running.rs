@@ -1,0 +1,75 @@
+//! The server runs: both doors are tried as clients try them, and it is asked what it knows.
+
+use std::time::Duration;
+
+use fleet::{AwsRequest, ClientTls, TlsConnection};
+use services::inspection::Inspection;
+
+use super::{Finding, certificates, registry};
+use crate::data_dir::DataDir;
+use crate::run_file::RunFile;
+use crate::server_certificate::reachable;
+use crate::{Sentence, client};
+
+/// A server on this machine that takes longer does not answer at all.
+const DEADLINE: Duration = Duration::from_secs(5);
+const HEALTH: &str = "/_landfall/health";
+
+/// Whether anything answers where the run file says.
+pub async fn answers(run: &RunFile, data_dir: &DataDir) -> bool {
+    health(run, data_dir).await.is_ok()
+}
+
+async fn health(run: &RunFile, data_dir: &DataDir) -> Result<String, Sentence> {
+    let request = AwsRequest { service: "landfall", path: HEALTH, ..AwsRequest::default() };
+    let client = client::of(run, data_dir)?.with_deadline(DEADLINE);
+    let answer = client.call(&request).await.map_err(|err| format!("{}: {err}.", run.api_url))?;
+    let health = answer.json().map_err(|err| err.to_string())?;
+    Ok(format!("process {}, version {}, says {}", run.pid, health["version"], health["status"]).replace('"', ""))
+}
+
+pub async fn findings(run: &RunFile, data_dir: &DataDir) -> Vec<Finding> {
+    let mut findings = vec![
+        Finding::of("server", health(run, data_dir).await),
+        Finding::good("API", format!("answers at {}", run.api_url)),
+    ];
+    findings.extend(device_door(run).await);
+    let now = services::Clock::system().now();
+    match inspection(data_dir).await {
+        Ok(inspection) => {
+            findings.push(Finding::good("store", "the running server holds it"));
+            findings.extend(registry::findings(&inspection, now));
+        }
+        Err(Sentence(text)) => findings.push(Finding::wrong("store", text)),
+    }
+    findings
+}
+
+/// The TLS handshake up to the client's certificate, as a device makes it.
+async fn device_door(run: &RunFile) -> Vec<Finding> {
+    let addr = reachable(run.mqtt_addr);
+    let tried = async {
+        let tls = ClientTls::new(&run.root_ca_pem, &run.endpoint)?;
+        TlsConnection::open(addr, &tls, DEADLINE).await
+    };
+    match tried.await {
+        Err(err) => {
+            let text = format!("{}:{} cannot be used by devices: {err}", run.endpoint, addr.port());
+            vec![Finding::wrong("devices", text)]
+        }
+        Ok(connection) => {
+            let mut findings =
+                vec![Finding::good("devices", format!("TLS answers at {}:{}", run.endpoint, addr.port()))];
+            let now = services::Clock::system().now();
+            let shown = connection.server_certificate();
+            findings.extend(shown.map(|shown| certificates::of_server("the server's", shown.not_after(), now)));
+            findings
+        }
+    }
+}
+
+async fn inspection(data_dir: &DataDir) -> Result<Inspection, Sentence> {
+    let answer = client::get_own(data_dir.path(), "/_landfall/inspection", "").await?;
+    serde_json::from_value(answer["inspection"].clone())
+        .map_err(|err| format!("the server's answer cannot be read: {err}.").into())
+}
