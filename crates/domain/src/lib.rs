@@ -7,6 +7,7 @@ pub mod arn;
 pub mod certificate_id;
 pub mod iam;
 pub mod iot_policy;
+pub mod json_bounds;
 pub mod partition;
 mod policy;
 pub mod registered_event;

@@ -68,14 +68,17 @@ pub(crate) enum FromWorker {
         environment: u32,
         text: String,
     },
-    AwsCall {
-        environment: u32,
-        call: u32,
-        service: String,
-        operation: String,
-        input: Box<RawValue>,
-    },
+    AwsCall(AwsCall),
     Done(Done),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AwsCall {
+    pub environment: u32,
+    pub call: u32,
+    pub service: String,
+    pub operation: String,
+    pub input: Box<RawValue>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

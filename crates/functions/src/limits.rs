@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use domain::json_bounds::JsonBounds;
+
 /// Lambda's limit on a synchronous payload, in either direction.
 pub const PAYLOAD_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// One JSON frame on a pipe: a payload and what is around it. A longer one ends the worker.
@@ -26,6 +28,11 @@ pub const LOG_LINES_MAX: usize = 10_000;
 /// Per invocation, over all of its lines.
 pub const LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Parameters of one call to AWS: as deep and as many values as a request to the AWS door may have.
+pub(crate) const AWS_CALL_BOUNDS: JsonBounds = JsonBounds { depth_max: 64, values_max: 100_000 };
+/// Parameters of all calls of a worker that are under way, in units of a kilobyte: at least one frame of the largest size.
+/// What is over is throttled.
+pub(crate) const AWS_CALLS_KB_MAX: u32 = 16 * 1024;
 /// Calls to AWS in flight per worker; beyond it the function sees ThrottlingException, as from AWS.
 pub(crate) const AWS_CALLS_MAX: usize = 256;
 /// Frames that wait for a slow worker before the senders wait.

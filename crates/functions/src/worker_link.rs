@@ -7,15 +7,19 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::value::RawValue;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::aws_calls::{AwsCall, AwsCallError, AwsCalls};
 use crate::frames::{self, AwsFailure, AwsReply, Done, Ending, FromWorker, Init, Invoke, ToWorker};
 use crate::invocation::{FunctionSpec, InvokeError};
-use crate::limits::{AWS_CALLS_MAX, FRAME_BYTES_MAX, INIT_DURATION_MAX, KILL_GRACE, OUTBOX_FRAMES_MAX, READY_WAIT_MAX};
+use crate::limits::{
+    AWS_CALL_BOUNDS, AWS_CALLS_KB_MAX, AWS_CALLS_MAX, FRAME_BYTES_MAX, INIT_DURATION_MAX, KILL_GRACE,
+    OUTBOX_FRAMES_MAX, READY_WAIT_MAX,
+};
 use crate::log::{LogBudget, LogLine, LogSink};
 use crate::process::Process;
 use crate::report;
@@ -224,10 +228,17 @@ impl WorkerLink {
     }
 
     async fn serve(self: Arc<Self>, mut child: Child, mut output: BufReader<ChildStdout>, calls: AwsCalls) {
-        let permits = Arc::new(Semaphore::new(AWS_CALLS_MAX));
+        let places = CallPlaces::new();
         let reading = async {
             while let Some(bytes) = frames::receive(&mut output, FRAME_BYTES_MAX).await? {
-                self.take(frames::decode(&bytes)?, &calls, &permits);
+                match frames::decode(&bytes)? {
+                    FromWorker::AwsCall(call) => match places.take(bytes.len()) {
+                        Some(place) => self.start_call(call, &calls, place),
+                        // Here and not in a task: a worker that only asks and never reads fills its own pipe.
+                        None => self.answer_call(call.environment, call.call, Err(throttled())).await,
+                    },
+                    frame => self.take(frame),
+                }
             }
             Ok::<(), std::io::Error>(())
         };
@@ -248,9 +259,9 @@ impl WorkerLink {
         }
     }
 
-    fn take(self: &Arc<Self>, frame: FromWorker, calls: &AwsCalls, permits: &Arc<Semaphore>) {
+    fn take(&self, frame: FromWorker) {
         match frame {
-            FromWorker::Ready(_) => {}
+            FromWorker::Ready(_) | FromWorker::AwsCall(_) => {}
             FromWorker::Started { environment } => {
                 let mut state = self.lock();
                 if let Some(running) = state.running.get_mut(&environment).filter(|running| !running.has_started) {
@@ -273,22 +284,23 @@ impl WorkerLink {
                     }
                 }
             }
-            FromWorker::AwsCall { environment, call, service, operation, input } => {
-                let link = Arc::clone(self);
-                let permit = Arc::clone(permits).try_acquire_owned();
-                let calls = calls.clone();
-                tokio::spawn(async move {
-                    let result = match permit {
-                        Ok(_held) => link.call_aws(&calls, service, operation, &input).await,
-                        Err(_) => Err(throttled()),
-                    };
-                    let reply = ToWorker::AwsReply(AwsReply { environment, call, result });
-                    if let Ok(frame) = frames::encode(&reply) {
-                        link.send(frame).await;
-                    }
-                });
-            }
             FromWorker::Done(done) => self.take_done(done),
+        }
+    }
+
+    fn start_call(self: &Arc<Self>, call: frames::AwsCall, calls: &AwsCalls, place: CallPlace) {
+        let (link, calls) = (Arc::clone(self), calls.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            let result = link.call_aws(&calls, call.service, call.operation, &call.input).await;
+            link.answer_call(call.environment, call.call, result).await;
+        });
+    }
+
+    async fn answer_call(&self, environment: u32, call: u32, result: Result<Box<RawValue>, AwsFailure>) {
+        let reply = ToWorker::AwsReply(AwsReply { environment, call, result });
+        if let Ok(frame) = frames::encode(&reply) {
+            self.send(frame).await;
         }
     }
 
@@ -322,8 +334,11 @@ impl WorkerLink {
         calls: &AwsCalls,
         service: String,
         operation: String,
-        input: &serde_json::value::RawValue,
-    ) -> Result<Box<serde_json::value::RawValue>, AwsFailure> {
+        input: &RawValue,
+    ) -> Result<Box<RawValue>, AwsFailure> {
+        AWS_CALL_BOUNDS
+            .check(input.get().as_bytes())
+            .map_err(|beyond| malformed(&format!("the parameters of {operation}: the JSON {beyond}")))?;
         let input = serde_json::from_str(input.get()).map_err(|error| malformed(&error))?;
         let call = AwsCall { session: self.spec.session.clone(), service, operation, input };
         let output = (calls.0)(call).await.map_err(failure)?;
@@ -346,6 +361,35 @@ impl WorkerLink {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a worker's calls to AWS may take of the server while they are under way.
+struct CallPlaces {
+    calls: Arc<Semaphore>,
+    kilobytes: Arc<Semaphore>,
+}
+
+/// One call's; free again when dropped.
+struct CallPlace {
+    _call: OwnedSemaphorePermit,
+    _kilobytes: OwnedSemaphorePermit,
+}
+
+impl CallPlaces {
+    fn new() -> Self {
+        Self {
+            calls: Arc::new(Semaphore::new(AWS_CALLS_MAX)),
+            kilobytes: Arc::new(Semaphore::new(AWS_CALLS_KB_MAX as usize)),
+        }
+    }
+
+    fn take(&self, bytes: usize) -> Option<CallPlace> {
+        let kilobytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        Some(CallPlace {
+            _call: Arc::clone(&self.calls).try_acquire_owned().ok()?,
+            _kilobytes: Arc::clone(&self.kilobytes).try_acquire_many_owned(kilobytes).ok()?,
+        })
     }
 }
 
@@ -395,7 +439,7 @@ fn throttled() -> AwsFailure {
     }
 }
 
-fn malformed(error: &serde_json::Error) -> AwsFailure {
+fn malformed(error: &impl std::fmt::Display) -> AwsFailure {
     AwsFailure {
         code: "SerializationException".to_owned(),
         message: error.to_string(),
@@ -406,4 +450,21 @@ fn malformed(error: &serde_json::Error) -> AwsFailure {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CallPlaces;
+    use crate::limits::{AWS_CALLS_MAX, FRAME_BYTES_MAX};
+
+    #[test]
+    fn calls_are_bounded_in_number_and_in_bytes() {
+        let places = CallPlaces::new();
+        let large: Vec<_> = (0..2).map(|_| places.take(FRAME_BYTES_MAX).expect("two of the largest fit")).collect();
+        assert!(places.take(FRAME_BYTES_MAX).is_none());
+        let small: Vec<_> = (2..AWS_CALLS_MAX).map(|_| places.take(100).expect("small ones go on")).collect();
+        assert!(places.take(100).is_none());
+        drop((large, small));
+        assert!(places.take(FRAME_BYTES_MAX).is_some());
+    }
 }

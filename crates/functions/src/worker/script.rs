@@ -8,7 +8,7 @@ use domain::Timestamp;
 use serde_json::value::RawValue;
 
 use super::{Outbox, Setup};
-use crate::frames::{Ending, FromWorker};
+use crate::frames::{AwsCall, Ending, FromWorker};
 use crate::limits::{AWS_CALLS_MAX, PAYLOAD_BYTES_MAX};
 use crate::log::LogBudget;
 use crate::package::Package;
@@ -172,7 +172,8 @@ impl Script {
         }
         let input = RawValue::from_string(input).map_err(|error| error.to_string())?;
         self.calls_open.set(self.calls_open.get() + 1);
-        self.outbox.send(&FromWorker::AwsCall { environment: self.environment, call, service, operation, input });
+        let call = AwsCall { environment: self.environment, call, service, operation, input };
+        self.outbox.send(&FromWorker::AwsCall(call));
         Ok(())
     }
 

@@ -130,3 +130,19 @@ async fn services_are_named_as_they_sign() {
     assert_eq!(run.result, Ok(Value::Null), "{run:?}");
     assert_eq!(harness.operations(), ["iot:Echo", "iot-data:Echo", "lambda:Echo", "iam:Echo", "sts:Echo", "logs:Echo"]);
 }
+
+/// Parameters become a tree in the server's memory: its values are counted before.
+#[tokio::test]
+async fn parameters_of_too_many_values_are_refused() {
+    let harness = Harness::new();
+    let script = r#"
+        var AWS = require('aws-sdk');
+        exports.handler = async () => {
+            const input = { policyName: 'p', policyDocument: 'd', tags: new Array(200000).fill(0) };
+            return new AWS.Iot().createPolicy(input).promise().then(() => 'fine', (error) => error.code);
+        };
+    "#;
+    let run = harness.run(script, json!({})).await;
+    assert_eq!(run.result, Ok(json!("SerializationException")), "{run:?}");
+    assert_eq!(harness.operations(), Vec::<String>::new());
+}
