@@ -1,40 +1,16 @@
 //! JSON bodies, bounded before they are built: a few bytes on the wire can be a large tree in memory.
 
+use domain::json_bounds::JsonBounds;
 use serde_json::Value;
 
 use crate::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX};
 
+const BOUNDS: JsonBounds = JsonBounds { depth_max: JSON_DEPTH_MAX, values_max: JSON_VALUES_MAX };
+
 /// The sentence says what is wrong and where.
 pub fn parsed(body: &[u8]) -> Result<Value, String> {
-    bounded(body)?;
+    BOUNDS.check(body).map_err(|beyond| format!("The request body {beyond}"))?;
     serde_json::from_slice(body).map_err(|error| format!("The request body is not valid JSON: {error}"))
-}
-
-fn bounded(body: &[u8]) -> Result<(), String> {
-    let (mut depth, mut values) = (0_usize, 1_usize);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'[' | b'{' => {
-                depth += 1;
-                values += 1;
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b',' => values += 1,
-            _ => {}
-        }
-        if depth > JSON_DEPTH_MAX {
-            return Err(format!("The request body is nested deeper than {JSON_DEPTH_MAX} levels"));
-        }
-        if values > JSON_VALUES_MAX {
-            return Err(format!("The request body holds more than {JSON_VALUES_MAX} values"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

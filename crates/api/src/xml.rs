@@ -69,7 +69,8 @@ pub fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\r' => out.push_str("&#xD;"),
+            // As references: a parser folds the first, and a terminal may obey the others.
+            '\r' | '\u{7f}'..='\u{9f}' => out.push_str(&format!("&#x{:X};", u32::from(letter))),
             '\t' | '\n' => out.push(letter),
             '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             other => out.push(other),
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn text_is_escaped() {
-        assert_eq!(escaped("a<b>&\"\r\n\u{1}é"), "a&lt;b&gt;&amp;&quot;&#xD;\n\u{fffd}é");
+        assert_eq!(escaped("a<b>&\"\r\n\u{1}é\u{7f}\u{9b}"), "a&lt;b&gt;&amp;&quot;&#xD;\n\u{fffd}é&#x7F;&#x9B;");
     }
 
     #[test]
