@@ -33,7 +33,8 @@ impl DataDir {
         self.0.path().join(name)
     }
 
-    fn server_path(&self) -> PathBuf {
+    /// Of the server, below the test's own.
+    pub fn server_path(&self) -> PathBuf {
         self.file("data")
     }
 }
@@ -53,6 +54,8 @@ pub struct Options {
     pub mqtt_addr: &'static str,
     /// Flags and their values.
     pub more: Vec<String>,
+    /// No file of the server's grows beyond it.
+    pub file_kib_max: Option<u32>,
     /// Behind what every test's config file says.
     pub config: &'static str,
 }
@@ -73,6 +76,7 @@ impl Default for Options {
             api_addr: any_port,
             mqtt_addr: any_port,
             more: Vec::new(),
+            file_kib_max: None,
             config: "",
         }
     }
@@ -96,17 +100,40 @@ impl Server {
         Self::start_on(&DataDir::new(), &Options::default())
     }
 
-    /// Ready when this returns.
-    pub fn start_on(data: &DataDir, options: &Options) -> Self {
+    fn command(data: &DataDir, options: &Options) -> Command {
         let config = data.file("landfall.toml");
         std::fs::write(&config, Self::CONFIG.to_owned() + options.config).expect("room for a config file");
         let mut command = Self::program();
+        if let Some(kib) = options.file_kib_max {
+            // In units of 512 bytes. The signal is ignored, so that a write fails as it does on a full disk.
+            let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+            let program = command.get_program().to_owned();
+            command = Command::new("sh");
+            command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+            command.args(["-c", &script]).arg(program);
+        }
         command.args(["serve", "--api-addr", options.api_addr, "--mqtt-addr", options.mqtt_addr]);
         command.args(["--region", options.region]).args(&options.more);
         command.arg("--data-dir").arg(data.server_path()).arg("--config").arg(config);
         if let Some(step) = options.halt_at {
             command.args(["--halt-at", step]);
         }
+        command
+    }
+
+    /// The sentence with which a server refuses to start: one line, and no more.
+    #[track_caller]
+    pub fn refusal(data: &DataDir, options: &Options) -> String {
+        let finished = finish(&mut Self::command(data, options), PATIENCE);
+        assert_eq!(finished.code, Some(1), "{}", finished.text());
+        assert!(finished.stderr.starts_with("landfall: "), "{}", finished.text());
+        assert_eq!(finished.stderr.trim_end().lines().count(), 1, "{}", finished.text());
+        finished.stderr
+    }
+
+    /// Ready when this returns.
+    pub fn start_on(data: &DataDir, options: &Options) -> Self {
+        let mut command = Self::command(data, options);
         // What a killed server left would be taken for the new one's.
         let run_file = data.server_path().join("run.json");
         let _ = std::fs::remove_file(&run_file);

@@ -62,7 +62,7 @@ impl DataDir {
         let path = self.file("root-credentials.json");
         let text = fs::read(&path).map_err(|err| format!("{}: {err}.", path.display()))?;
         let file: CredentialsFile = serde_json::from_slice(&text)
-            .map_err(|err| format!("{} does not hold credentials: {err}.", path.display()))?;
+            .map_err(|err| format!("{} does not hold credentials ({err}). Restore it from a copy; or move it away, and new ones are made at the next start.", path.display()))?;
         Ok(RootCredentials { access_key_id: file.access_key_id, secret_access_key: file.secret_access_key })
     }
 }
