@@ -10,6 +10,8 @@ mod claim;
 mod key;
 mod sign;
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 mod tests;
 mod verify;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+pub(super) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 /// 2015-08-30T12:36:00Z.
 const NOW: Timestamp = Timestamp::from_seconds(1_440_938_160);
 
@@ -36,7 +36,7 @@ const BOTOCORE: &[Vector<'_>] = &[
     ("POST", "/", "", &[("X-Amz-Content-SHA256", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")], "{}", "host;x-amz-content-sha256;x-amz-date", "16036e3095aa834d35ef451f1fe636f76f62175a50bc3e6895064940131d198e"),
 ];
 
-fn credentials() -> Credentials {
+pub(super) fn credentials() -> Credentials {
     Credentials { access_key_id: "AKIDEXAMPLE".into(), secret_access_key: SECRET.into(), session_token: None }
 }
 
