@@ -1,6 +1,7 @@
 //! The AWS door from outside: raw HTTP over a socket, against services on a temporary store.
 
 mod server;
+mod sessions;
 
 use api::ApiCell;
 use domain::sigv4::Credentials;

@@ -1,6 +1,8 @@
 //! A door on a free port, and a client that writes HTTP by hand.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use api::{Api, ApiCell, Limits, Settings, Surroundings};
@@ -19,13 +21,15 @@ use tokio::task::JoinHandle;
 /// From one address, which all clients here have.
 pub const CONNECTIONS_MAX: usize = 100;
 
-const NOW: Timestamp = Timestamp::from_seconds(1_795_000_000);
+/// When the server starts; then its clock stands until it is moved.
+const START_S: i64 = 1_795_000_000;
 
 pub struct Server {
     pub address: SocketAddr,
     pub api: Api,
     /// What a function's worker would call.
     pub calls: AwsCalls,
+    now_s: Arc<AtomicI64>,
     shutdown: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
     _directory: TempDir,
@@ -82,7 +86,9 @@ impl Server {
             async_retry_ms: Vec::new(),
             checkpoints: Checkpoints::default(),
         };
-        let clock = Clock::from_fn(|| NOW);
+        let now_s = Arc::new(AtomicI64::new(START_S));
+        let seconds = now_s.clone();
+        let clock = Clock::from_fn(move || Timestamp::from_seconds(seconds.load(Ordering::Relaxed)));
         let services = Services::new(config, store, Broker::new(), functions, clock).expect("services");
         let settings = Settings {
             host_names: Vec::new(),
@@ -97,7 +103,7 @@ impl Server {
         let address = listener.local_addr().expect("an address");
         let (shutdown, ending) = watch::channel(false);
         let serving = Some(tokio::spawn(api::serve(listener, api.clone(), None, ending)));
-        Self { address, api, calls: cell.aws_calls(), shutdown, serving, _directory: directory }
+        Self { address, api, calls: cell.aws_calls(), now_s, shutdown, serving, _directory: directory }
     }
 
     pub async fn stop(&mut self) {
@@ -105,6 +111,14 @@ impl Server {
         if let Some(serving) = self.serving.take() {
             serving.await.expect("the door ends in order");
         }
+    }
+
+    pub fn pass_s(&self, seconds: i64) {
+        self.now_s.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.now_s.load(Ordering::Relaxed))
     }
 
     pub async fn signed(&self, service: &str, request: &str, headers: &[(&str, &str)], body: &str) -> Reply {
@@ -120,13 +134,13 @@ impl Server {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Reply {
-        let head = signed_head(credentials, region, service, request, headers, body);
+        let head = signed_head(credentials, region, service, request, headers, body, self.now());
         self.raw(&format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())).await
     }
 
     /// A signed head that announces a body which does not come.
     pub async fn announced(&self, service: &str, request: &str, body_bytes: usize) -> Reply {
-        let head = signed_head(&credentials(), "us-east-1", service, request, &[], "");
+        let head = signed_head(&credentials(), "us-east-1", service, request, &[], "", self.now());
         self.raw(&format!("{head}content-length: {body_bytes}\r\nconnection: close\r\n\r\n")).await
     }
 
@@ -147,13 +161,14 @@ fn signed_head(
     request: &str,
     headers: &[(&str, &str)],
     body: &str,
+    now: Timestamp,
 ) -> String {
     let (method, target) = request.split_once(' ').expect("method and target");
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let mut all = vec![("host", "localhost:4566")];
     all.extend_from_slice(headers);
     let unsigned = Request { method, path, query, headers: &all, body: body.as_bytes() };
-    let added = sign(&unsigned, credentials, region, service, NOW);
+    let added = sign(&unsigned, credentials, region, service, now);
     let mut head = format!("{method} {target} HTTP/1.1\r\n");
     for (name, value) in all.iter().copied().chain(added.iter().map(|(name, value)| (name.as_str(), value.as_str()))) {
         head.push_str(&format!("{name}: {value}\r\n"));

@@ -122,8 +122,8 @@ fn from_query(request: &Request<'_>) -> Result<Claim, SignatureError> {
         // Clients of `iotdevicegateway` may leave it out: then the URL lives as long as a signed header.
         None => (SKEW_MAX_MS / 1000) as u32,
         Some(text) => match text.parse::<u32>() {
-            Ok(expires_s) if expires_s <= EXPIRES_MAX_S => expires_s,
-            _ => return incomplete(format!("X-Amz-Expires must be a number of seconds from 0 to {EXPIRES_MAX_S}.")),
+            Ok(expires_s) if (1..=EXPIRES_MAX_S).contains(&expires_s) => expires_s,
+            _ => return incomplete(format!("X-Amz-Expires must be a number of seconds from 1 to {EXPIRES_MAX_S}.")),
         },
     };
     let session_token = parameter(request.query, "X-Amz-Security-Token")?;

@@ -162,6 +162,66 @@ fn presigned_queries_of_botocore() {
     assert_eq!(presign(&unsigned, &credentials(), "us-east-1", "iot", NOW, 900), marker);
 }
 
+#[test]
+fn presigned_urls_live_as_long_as_they_say() {
+    let headers = [("host", "h")];
+    let unsigned = request("GET", "/", "Action=GetCallerIdentity", &headers, "");
+    let signed = |expires_s| presign(&unsigned, &credentials(), "us-east-1", "sts", NOW, expires_s);
+    for (expires_s, after_s, good) in [
+        (60, 60, true),
+        (60, 61, false),
+        (60, -300, true),
+        (60, -301, false),
+        (EXPIRES_MAX_S, i64::from(EXPIRES_MAX_S), true),
+        (EXPIRES_MAX_S, i64::from(EXPIRES_MAX_S) + 1, false),
+    ] {
+        let query = signed(expires_s);
+        let verdict = check(&Request { query: &query, ..unsigned }, NOW.plus_millis(after_s * 1000)).map(|_| ());
+        assert_eq!(verdict.is_ok(), good, "{expires_s} after {after_s}: {verdict:?}");
+        assert!(good || matches!(verdict, Err(SignatureError::Skewed { .. })), "{verdict:?}");
+    }
+    for (from, to, expected) in [
+        ("Expires=60", "Expires=0", "X-Amz-Expires must be a number of seconds from 1 to 604800."),
+        ("Expires=60", "Expires=604801", "X-Amz-Expires must be"),
+        ("Expires=60", "Expires=-1", "X-Amz-Expires must be"),
+        ("Expires=60", "Expires=1h", "X-Amz-Expires must be"),
+        ("X-Amz-Date=", "X-Amz-Day=", "AWS query-string parameters must include 'X-Amz-Date'."),
+        ("X-Amz-Credential=", "X-Credential=", "AWS query-string parameters must include 'X-Amz-Credential'."),
+        ("X-Amz-SignedHeaders=", "X-Headers=", "AWS query-string parameters must include 'X-Amz-SignedHeaders'."),
+        ("X-Amz-Algorithm=AWS4-HMAC-SHA256", "X-Amz-Algorithm=AWS4-ECDSA-P256-SHA256", "Unsupported AWS 'algorithm'"),
+        ("X-Amz-Date=", "X-Amz-Expires=60&X-Amz-Date=", "The query has more than one 'X-Amz-Expires' parameter."),
+    ] {
+        let query = signed(60).replace(from, to);
+        match check(&Request { query: &query, ..unsigned }, NOW) {
+            Err(SignatureError::Incomplete(message)) => assert!(message.starts_with(expected), "{to}: {message}"),
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+}
+
+/// What S3 has besides is S3's: a body in signed chunks, or one that no signature covers.
+#[test]
+fn bodies_are_signed_whole() {
+    for stated in ["STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "UNSIGNED-PAYLOAD", ""] {
+        let mut headers = vec![("host", "h"), ("x-amz-content-sha256", stated), ("x-amz-date", "20150830T123600Z")];
+        let names = ["host", "x-amz-content-sha256", "x-amz-date"];
+        // Signed as S3's clients sign: the stated words stand where the hash would.
+        let dated = request("POST", "/", "", &headers, "{}");
+        let canonical = canonical::canonical_request(&dated, names.into_iter(), canonical::SignedQuery::All, stated);
+        let scope = canonical::Scope { signed_at: NOW, date: "20150830", region: "us-east-1", service: "iot" };
+        let key = SigningKey::derive(SECRET, "20150830", "us-east-1", "iot");
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{}, SignedHeaders={}, Signature={}",
+            scope.text(),
+            names.join(";"),
+            key.signature(&scope.string_to_sign(&canonical))
+        );
+        headers.push(("authorization", authorization.as_str()));
+        let verdict = check(&request("POST", "/", "", &headers, "{}"), NOW).map(|_| ());
+        assert_eq!(verdict, Err(SignatureError::Mismatch), "{stated}");
+    }
+}
+
 /// The headers of a request to `/`, signed in order, with changes made afterwards.
 fn refused(change: impl FnOnce(&mut Vec<(String, String)>), now: Timestamp) -> SignatureError {
     let headers = [("host", "iot.example.com"), ("x-amz-target", "Logs_20140328.DescribeLogGroups")];
@@ -342,10 +402,28 @@ proptest! {
     }
 
     #[test]
-    fn presigned_queries_verify(query in "([a-z]{1,3}=[a-zA-Z0-9%+]{0,5}&?){0,4}", expires_s in 0..=EXPIRES_MAX_S) {
+    fn presigned_queries_verify(query in "([a-z]{1,3}=[a-zA-Z0-9%+]{0,5}&?){0,4}", expires_s in 1..=EXPIRES_MAX_S) {
         let headers = [("host", "h")];
         let signed = presign(&request("GET", "/mqtt", &query, &headers, ""), &credentials(), "r", "s", NOW, expires_s);
         prop_assert!(check(&request("GET", "/mqtt", &signed, &headers, ""), NOW).is_ok());
+    }
+
+    #[test]
+    fn changed_presigned_queries_do_not(
+        query in "([a-z]{1,3}=[a-zA-Z0-9]{0,5}&?){0,4}",
+        token in proptest::option::of("[a-zA-Z0-9/+=]{1,20}"),
+        position in 0..400_usize,
+    ) {
+        let headers = [("host", "h")];
+        let credentials = Credentials { session_token: token, ..credentials() };
+        let signed = presign(&request("GET", "/mqtt", &query, &headers, ""), &credentials, "r", "iot", NOW, 60);
+        prop_assert!(check(&request("GET", "/mqtt", &signed, &headers, ""), NOW).is_ok());
+        let changed = with_one_change(&signed, position).unwrap();
+        prop_assert!(check(&request("GET", "/mqtt", &changed, &headers, ""), NOW).is_err(), "{}", changed);
+        let longer = format!("{signed}&more=1");
+        prop_assert!(check(&request("GET", "/mqtt", &longer, &headers, ""), NOW).is_err());
+        prop_assert!(check(&request("PUT", "/mqtt", &signed, &headers, ""), NOW).is_err());
+        prop_assert!(check(&request("GET", "/mqtt", &signed, &headers, "body"), NOW).is_err());
     }
 
     /// Whatever a stranger writes there, reading it ends in an answer.
