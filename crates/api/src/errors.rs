@@ -71,6 +71,7 @@ const COMMON: &[(&str, u16)] = &[
     ("AccessDeniedException", 403),
     ("ExpiredToken", 403),
     ("ExpiredTokenException", 403),
+    ("ForbiddenException", 403),
     ("IncompleteSignature", 403),
     ("IncompleteSignatureException", 403),
     ("InternalFailure", 500),

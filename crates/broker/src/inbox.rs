@@ -146,5 +146,7 @@ impl Queue {
 }
 
 fn cost_bytes(delivery: &Delivery) -> usize {
-    MESSAGE_OVERHEAD_BYTES + delivery.message.topic.as_str().len() + delivery.message.payload.len()
+    let message = &delivery.message;
+    let properties_bytes = if message.properties.is_empty() { 0 } else { message.properties.wire_bytes() };
+    MESSAGE_OVERHEAD_BYTES + message.topic.as_str().len() + message.payload.len() + properties_bytes
 }

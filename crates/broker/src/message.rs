@@ -9,14 +9,14 @@ use mqtt::packet::Properties;
 use mqtt::session::NotDelivered;
 use mqtt::{Qos, Session, TopicName, Version};
 
-static NO_PROPERTIES: Properties = Properties::new();
-
 #[derive(Clone, Debug)]
 pub struct Message {
     pub topic: TopicName,
     pub payload: Bytes,
     pub qos: Qos,
     pub retain: bool,
+    /// Of MQTT 5: they go with the message, and receivers who speak 3.1.1 do not see them.
+    pub properties: Properties,
 }
 
 /// One message and what its receivers share of it.
@@ -48,7 +48,7 @@ impl Published {
             payload: &self.message.payload,
             qos,
             retain: false,
-            properties: &NO_PROPERTIES,
+            properties: &self.message.properties,
         }
     }
 

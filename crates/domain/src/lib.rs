@@ -14,6 +14,7 @@ pub mod registered_event;
 pub mod sigv4;
 pub mod sql;
 pub mod timestamp;
+pub mod topic;
 pub mod x509;
 
 pub use account::AccountId;

@@ -16,6 +16,8 @@ pub(crate) enum DeniedAs {
     AccessDeniedException,
     /// iam, sts.
     AccessDenied,
+    /// iot-data.
+    ForbiddenException,
 }
 
 /// What the policies of a caller come to, and which kind of them decided.
@@ -72,6 +74,7 @@ impl Services {
             match denied {
                 DeniedAs::AccessDeniedException => "AccessDeniedException",
                 DeniedAs::AccessDenied => "AccessDenied",
+                DeniedAs::ForbiddenException => "ForbiddenException",
             },
             message,
         ))

@@ -21,6 +21,7 @@ mod invocation;
 mod invocation_backlog;
 mod invocation_queue;
 pub mod iot;
+pub mod iot_data;
 pub mod lambda;
 pub mod logs;
 pub mod messages;

@@ -4,6 +4,7 @@ use broker::{Message, Qos};
 use domain::registered_event::RegisteredEvent;
 use domain::{CertificateId, Timestamp};
 use mqtt::TopicName;
+use mqtt::packet::Properties;
 use serde::{Deserialize, Serialize};
 use store::Expect;
 use tokio::sync::watch;
@@ -106,7 +107,13 @@ impl Services {
             registered_at: row.registered_at,
         };
         let topic = TopicName::parse(&event.topic()).map_err(|err| Error::internal(format!("{err:?}")))?;
-        let message = Message { topic, payload: event.payload().into(), qos: Qos::AtLeastOnce, retain: false };
+        let message = Message {
+            topic,
+            payload: event.payload().into(),
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            properties: Properties::new(),
+        };
         let origin = Origin { client_id: Some(row.client_id.clone()), principal: Some(certificate.to_string()) };
 
         let matching = self.inner.rules.matching(&message.topic);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use services::iam::Iam;
 use services::iot::Iot;
+use services::iot_data::IotData;
 use services::lambda::Lambda;
 use services::logs::Logs;
 use services::sts::Sts;
@@ -24,6 +25,7 @@ pub async fn dispatch(
         "iam" => iam(&services.iam(), op, operation, input).await,
         "sts" => sts(&services.sts(), op, operation, input).await,
         "logs" => logs(&services.logs(), op, operation, input).await,
+        "iot-data" => iot_data(&services.iot_data(), op, operation, input).await,
         _ => Err(unserved(service, operation)),
     }
 }
@@ -53,6 +55,8 @@ async fn iot(verbs: &Iot, op: &Op, operation: &'static str, input: Value) -> Res
         "DetachPolicy" => answered(verbs.detach_policy(op, parsed(input)?).await),
         "DetachPrincipalPolicy" => answered(verbs.detach_principal_policy(op, parsed(input)?).await),
         "DetachThingPrincipal" => answered(verbs.detach_thing_principal(op, parsed(input)?).await),
+        "DisableTopicRule" => answered(verbs.disable_topic_rule(op, parsed(input)?).await),
+        "EnableTopicRule" => answered(verbs.enable_topic_rule(op, parsed(input)?).await),
         "GetPolicy" => answered(verbs.get_policy(op, parsed(input)?).await),
         "GetPolicyVersion" => answered(verbs.get_policy_version(op, parsed(input)?).await),
         "GetRegistrationCode" => answered(verbs.get_registration_code(op, parsed(input)?).await),
@@ -76,6 +80,7 @@ async fn iot(verbs: &Iot, op: &Op, operation: &'static str, input: Value) -> Res
         "RegisterCACertificate" => answered(verbs.register_ca_certificate(op, parsed(input)?).await),
         "RegisterCertificate" => answered(verbs.register_certificate(op, parsed(input)?).await),
         "RegisterCertificateWithoutCA" => answered(verbs.register_certificate_without_ca(op, parsed(input)?).await),
+        "ReplaceTopicRule" => answered(verbs.replace_topic_rule(op, parsed(input)?).await),
         "SetDefaultPolicyVersion" => answered(verbs.set_default_policy_version(op, parsed(input)?).await),
         "TagResource" => answered(verbs.tag_resource(op, parsed(input)?).await),
         "UntagResource" => answered(verbs.untag_resource(op, parsed(input)?).await),
@@ -140,5 +145,12 @@ async fn logs(verbs: &Logs, op: &Op, operation: &'static str, input: Value) -> R
         "FilterLogEvents" => answered(verbs.filter_log_events(op, parsed(input)?).await),
         "GetLogEvents" => answered(verbs.get_log_events(op, parsed(input)?).await),
         _ => Err(unserved("logs", operation)),
+    }
+}
+
+async fn iot_data(verbs: &IotData, op: &Op, operation: &'static str, input: Value) -> Result<Value, Error> {
+    match operation {
+        "Publish" => answered(verbs.publish(op, parsed(input)?).await),
+        _ => Err(unserved("iot-data", operation)),
     }
 }

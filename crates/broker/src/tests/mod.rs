@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use mqtt::packet::Properties;
 use mqtt::topic::MultiLevel;
 use mqtt::{Qos, TopicFilter, TopicName};
 
@@ -20,7 +21,13 @@ fn filter(text: &str) -> TopicFilter {
 }
 
 fn message(topic: &str, payload: &str, qos: Qos) -> Message {
-    Message { topic: TopicName::parse(topic).expect("a topic"), payload: payload.to_owned().into(), qos, retain: false }
+    Message {
+        topic: TopicName::parse(topic).expect("a topic"),
+        payload: payload.to_owned().into(),
+        qos,
+        retain: false,
+        properties: Properties::new(),
+    }
 }
 
 /// What is in the inbox, as (payload, QoS).

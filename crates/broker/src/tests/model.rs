@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use mqtt::packet::Properties;
 use mqtt::{Qos, TopicFilter, TopicName};
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
@@ -96,7 +97,8 @@ fn check_publish(broker: &Broker, held: &[Held], topic: TopicName, qos: Qos) {
     groups.dedup();
     let expected = held.iter().filter(|held| own(held).is_some()).count() + groups.len();
 
-    let message = Message { topic: topic.clone(), payload: "x".into(), qos, retain: false };
+    let message =
+        Message { topic: topic.clone(), payload: "x".into(), qos, retain: false, properties: Properties::new() };
     assert_eq!(broker.publish(message), expected);
     let mut received = 0;
     for held in held {

@@ -27,7 +27,7 @@ pub(super) async fn admit(
         return Err(End::refused(Refusal::ClientIdRefused(why)));
     }
     let will_topic = connect.will.as_ref().map(|will| will.topic.as_str().to_owned());
-    if let Some(Err(why)) = will_topic.as_deref().map(aws_profile::check_publish_topic) {
+    if let Some(Err(why)) = will_topic.as_deref().map(domain::topic::check_publish) {
         return Err(End::refused(Refusal::MalformedConnect(format!("the will cannot be published: {why}"))));
     }
     let facts = facts(gateway, peer, certificate, connect);

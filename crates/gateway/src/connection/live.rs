@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Line;
 use super::end::End;
 use super::rights::Rights;
-use crate::aws_profile::{self, SUBSCRIPTIONS_PER_CONNECTION_MAX};
+use crate::aws_profile::SUBSCRIPTIONS_PER_CONNECTION_MAX;
 use crate::gateway::Gateway;
 use crate::socket::Reading;
 
@@ -92,7 +92,13 @@ impl<'a> Live<'a> {
     /// MQTT 3.1.1 section 3.1.2.5: published unless the client said goodbye.
     pub(super) async fn publish_will(&self, end: &End, will: Option<Will>) {
         let (Some(will), false) = (will, matches!(end, End::ByClient)) else { return };
-        let message = Message { topic: will.topic, payload: will.payload, qos: will.qos, retain: will.retain };
+        let message = Message {
+            topic: will.topic,
+            payload: will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            properties: will.properties.of_message(),
+        };
         if let Err(error) = self.rights.services().accept(message, self.origin.clone()).await {
             tracing::warn!(client_id = self.rights.client_id(), error = error.message, "a will could not be published");
         }
@@ -160,14 +166,19 @@ impl<'a> Live<'a> {
 
     /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so.
     async fn publish(&mut self, publish: Publish) -> Result<(), End> {
-        aws_profile::check_publish_topic(publish.topic.as_str())
+        domain::topic::check_publish(publish.topic.as_str())
             .map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
         self.rights.may_publish(&publish.topic).map_err(End::refused)?;
         if publish.retain {
             self.rights.may_retain(&publish.topic).map_err(End::refused)?;
         }
-        let message =
-            Message { topic: publish.topic, payload: publish.payload, qos: publish.qos, retain: publish.retain };
+        let message = Message {
+            topic: publish.topic,
+            payload: publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            properties: publish.properties.of_message(),
+        };
         let accepted = self.rights.services().accept(message, self.origin.clone()).await;
         accepted.map_err(|error| {
             End::refused(match error.code {
@@ -185,7 +196,7 @@ impl<'a> Live<'a> {
     /// A filter that is not allowed is refused by itself; the connection stays.
     fn subscribe_to(&mut self, asked: Subscription) -> ReasonCode {
         let filter = asked.filter;
-        if let Err(why) = aws_profile::check_filter(filter.as_str()) {
+        if let Err(why) = domain::topic::check_filter(filter.as_str()) {
             tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
             return ReasonCode::TopicFilterInvalid;
         }

@@ -109,6 +109,23 @@ impl Properties {
         self.0.iter()
     }
 
+    /// Those that belong to the message and go with it to its receivers. The others are for one connection: a topic
+    /// alias, a will's delay. (Sections 3.3.2.3 and 3.1.3.2)
+    pub fn of_message(mut self) -> Self {
+        self.0.retain(|property| {
+            matches!(
+                property,
+                Property::PayloadFormatIndicator(_)
+                    | Property::MessageExpiryIntervalS(_)
+                    | Property::ContentType(_)
+                    | Property::ResponseTopic(_)
+                    | Property::CorrelationData(_)
+                    | Property::UserProperty(_)
+            )
+        });
+        self
+    }
+
     pub(crate) fn read(reader: &mut Reader<'_>, place: Place) -> Result<Self, DecodeError> {
         let length = VariableInteger::read(reader)?.value();
         let mut list = reader.part(length)?;
@@ -145,7 +162,7 @@ impl Properties {
     }
 
     /// With the length in front.
-    pub(crate) fn wire_bytes(&self) -> usize {
+    pub fn wire_bytes(&self) -> usize {
         let list_bytes = self.list_bytes();
         VariableInteger::saturating(list_bytes).wire_bytes() + list_bytes
     }

@@ -9,8 +9,9 @@ use store::Expect;
 use super::Iot;
 use super::page::{Order, Page, page_of};
 use super::shapes::{
-    Action, CreateTopicRuleRequest, DeleteTopicRuleRequest, GetTopicRuleRequest, GetTopicRuleResponse, LambdaAction,
-    ListTopicRulesRequest, ListTopicRulesResponse, TopicRule, TopicRuleListItem, TopicRulePayload,
+    Action, CreateTopicRuleRequest, DeleteTopicRuleRequest, DisableTopicRuleRequest, EnableTopicRuleRequest,
+    GetTopicRuleRequest, GetTopicRuleResponse, LambdaAction, ListTopicRulesRequest, ListTopicRulesResponse,
+    ReplaceTopicRuleRequest, TopicRule, TopicRuleListItem, TopicRulePayload,
 };
 use super::tag::{Tags, untagged};
 use crate::record::{Stored, delete, put};
@@ -143,6 +144,44 @@ impl Iot {
                 let mut writes = vec![put(key.clone(), &record, Expect::Absent)];
                 writes.extend(tags.write(&format!("rule/{name}")));
                 Ok((writes, ()))
+            })
+            .await?;
+        services.reload_rules()
+    }
+
+    /// All of the rule but its name and the time of its making. What is left out of the payload is left out of the rule.
+    pub async fn replace_topic_rule(&self, op: &Op, input: ReplaceTopicRuleRequest) -> Result<(), Error> {
+        let arn = self.services.rule_arn(&input.rule_name);
+        self.authorize(op, "iot:ReplaceTopicRule", arn.as_str())?;
+        let replacement = TopicRuleRecord::of(input.topic_rule_payload, op.now)?;
+        self.change_rule(&input.rule_name, |record| {
+            *record = TopicRuleRecord { created_at: record.created_at, ..replacement.clone() };
+        })
+        .await
+    }
+
+    pub async fn enable_topic_rule(&self, op: &Op, input: EnableTopicRuleRequest) -> Result<(), Error> {
+        let arn = self.services.rule_arn(&input.rule_name);
+        self.authorize(op, "iot:EnableTopicRule", arn.as_str())?;
+        self.change_rule(&input.rule_name, |record| record.rule_disabled = false).await
+    }
+
+    pub async fn disable_topic_rule(&self, op: &Op, input: DisableTopicRuleRequest) -> Result<(), Error> {
+        let arn = self.services.rule_arn(&input.rule_name);
+        self.authorize(op, "iot:DisableTopicRule", arn.as_str())?;
+        self.change_rule(&input.rule_name, |record| record.rule_disabled = true).await
+    }
+
+    /// The next message finds the changed rule.
+    async fn change_rule(&self, name: &str, change: impl Fn(&mut TopicRuleRecord)) -> Result<(), Error> {
+        let services = &self.services;
+        let key = format!("{PREFIX}{name}");
+        services
+            .transact(|| {
+                let found = services.find::<TopicRuleRecord>(&key)?;
+                let mut found = found.ok_or_else(|| missing(&services.rule_arn(name)))?;
+                change(&mut found.value);
+                Ok((vec![put(key.clone(), &found.value, Expect::Revision(found.revision))], ()))
             })
             .await?;
         services.reload_rules()

@@ -38,6 +38,7 @@ async fn cases(world: &World) -> Vec<Case> {
         payload: bytes::Bytes::from_static(b"{}"),
         qos: mqtt::Qos::AtLeastOnce,
         retain: false,
+        properties: mqtt::packet::Properties::new(),
     };
     world.services.accept(message, services::messages::Origin::default()).await.expect("accepted");
 
@@ -108,6 +109,10 @@ async fn cases(world: &World) -> Vec<Case> {
         ("iot:CreateTopicRule", rule_input("new", "SELECT * FROM 'a'", "f"), iot("rule/new")),
         ("iot:GetTopicRule", json!({ "ruleName": "r" }), iot("rule/r")),
         ("iot:ListTopicRules", json!({}), any.clone()),
+        ("iot:ReplaceTopicRule", rule_input("r", "SELECT * FROM 'b'", "f"), iot("rule/r")),
+        ("iot:DisableTopicRule", json!({ "ruleName": "r" }), iot("rule/r")),
+        ("iot:EnableTopicRule", json!({ "ruleName": "r" }), iot("rule/r")),
+        ("iot:Publish", json!({ "topic": "b/c", "qos": 1 }), iot("topic/b/c")),
         ("iot:DeleteTopicRule", json!({ "ruleName": "new" }), iot("rule/new")),
         ("iot:CreateThing", json!({ "thingName": "t" }), iot("thing/t")),
         ("iot:DescribeThing", json!({ "thingName": "t" }), iot("thing/t")),
@@ -161,7 +166,11 @@ async fn cases(world: &World) -> Vec<Case> {
 async fn check_denied(world: &World, caller: &Caller, case: &Case, why: &str) {
     let answer = world.call_as(caller.clone(), case.operation, case.input.clone()).await;
     let Err(err) = answer else { panic!("{} was allowed", case.operation) };
-    let code = if case.operation.starts_with("iam:") { "AccessDenied" } else { "AccessDeniedException" };
+    let code = match case.operation {
+        "iot:Publish" => "ForbiddenException",
+        operation if operation.starts_with("iam:") => "AccessDenied",
+        _ => "AccessDeniedException",
+    };
     assert_eq!(err.code, code, "{}: {err}", case.operation);
     let expected = format!(
         "User: arn:aws:sts::{ACCOUNT}:assumed-role/caller/session is not authorized to perform: {} on resource: {} {why}",

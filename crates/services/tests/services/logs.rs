@@ -26,7 +26,13 @@ async fn world_with_lines(rules: &[&str], count: usize) -> World {
 
 async fn publish(world: &World, topic: &str) {
     let topic = TopicName::parse(topic).expect("a topic");
-    let message = broker::Message { topic, payload: Bytes::from_static(b"{}"), qos: Qos::AtLeastOnce, retain: false };
+    let message = broker::Message {
+        topic,
+        payload: Bytes::from_static(b"{}"),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        properties: mqtt::packet::Properties::new(),
+    };
     world.services.accept(message, Origin::default()).await.expect("accepted");
 }
 

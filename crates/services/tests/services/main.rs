@@ -14,6 +14,7 @@ mod managed_policies;
 mod outbox;
 mod policies;
 mod policy_versions;
+mod publish;
 mod roles;
 mod sessions;
 mod tags;

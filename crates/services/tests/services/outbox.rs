@@ -134,7 +134,8 @@ async fn messages_become_rows_by_their_qos() {
     ] {
         let topic = TopicName::parse("telemetry").expect("a topic");
         let payload = Bytes::copy_from_slice(payload.as_bytes());
-        let message = broker::Message { topic, payload, qos, retain: false };
+        let message =
+            broker::Message { topic, payload, qos, retain: false, properties: mqtt::packet::Properties::new() };
         world.services.accept(message, Origin::default()).await.expect("accepted");
         assert_eq!(rows(&world).len(), expected);
     }

@@ -92,3 +92,33 @@ async fn lists_are_filtered_and_paged() {
     }
     world.refused("iot:ListTopicRules", json!({ "nextToken": "%" }), "InvalidRequestException", "marker").await;
 }
+
+#[tokio::test]
+async fn rules_are_replaced_switched_off_and_on() {
+    let world = World::new();
+    world.done(CREATE, payload(json!({ "description": "d" }))).await;
+    let rule = || async { world.done("iot:GetTopicRule", json!({ "ruleName": "r" })).await["rule"].clone() };
+    let created_at = rule().await["createdAt"].clone();
+    world.pass_ms(5000);
+    let replacement = json!({ "sql": "SELECT a FROM 'b'", "actions": [lambda("g")], "awsIotSqlVersion": "2016-03-23" });
+    world.done("iot:ReplaceTopicRule", payload(replacement)).await;
+    let replaced = rule().await;
+    assert_eq!((&replaced["sql"], &replaced["actions"]), (&json!("SELECT a FROM 'b'"), &json!([lambda("g")])));
+    assert_eq!((&replaced["createdAt"], &replaced["awsIotSqlVersion"]), (&created_at, &json!("2016-03-23")));
+    assert_eq!(replaced["description"], Value::Null, "what is left out is gone");
+    for _ in 0..2 {
+        world.done("iot:DisableTopicRule", json!({ "ruleName": "r" })).await;
+        assert_eq!(rule().await["ruleDisabled"], true);
+    }
+    for _ in 0..2 {
+        world.done("iot:EnableTopicRule", json!({ "ruleName": "r" })).await;
+        assert_eq!(rule().await["ruleDisabled"], false);
+    }
+    let broken = payload(json!({ "sql": "SELECT" }));
+    world.refused("iot:ReplaceTopicRule", broken, "SqlParseException", "line 1").await;
+    assert_eq!(rule().await["sql"], "SELECT a FROM 'b'", "a refused replacement changes nothing");
+    let missing = with(payload(json!({})), json!({ "ruleName": "none" }));
+    for operation in ["iot:ReplaceTopicRule", "iot:EnableTopicRule", "iot:DisableTopicRule"] {
+        world.refused(operation, missing.clone(), "UnauthorizedException", "rule/none").await;
+    }
+}
