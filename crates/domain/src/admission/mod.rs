@@ -160,9 +160,7 @@ fn judge_registered(id: CertificateId, registered: &RegisteredLeaf, server_name:
 
 /// Several CAs may share a name and even a key (a renewed CA does): the one that serves the device best is taken.
 fn judge_unknown(leaf: &Certificate, issuers: &[CandidateCa<'_>], server_name: ServerName, now: Timestamp) -> Verdict {
-    if !leaf.is_signature_algorithm_accepted() {
-        let oid = leaf.signature_algorithm_oid();
-        let text = format!("its signature algorithm ({oid}) is not SHA-256, SHA-384 or SHA-512 with RSA or ECDSA");
+    if let Some(text) = leaf.signature_objection() {
         return Verdict::Refuse { refusal: Refusal::MalformedCertificate(text), ca: None };
     }
     let mut ranked: Vec<(Standing, &CandidateCa<'_>)> =

@@ -217,6 +217,11 @@ impl Certificate {
         &self.facts.signature_algorithm_oid
     }
 
+    /// Why no issuer's key can prove its signature here, in words that follow a comma.
+    pub fn signature_objection(&self) -> Option<String> {
+        (!self.is_signature_algorithm_accepted()).then(|| signature::objection(self.signature_algorithm_oid()))
+    }
+
     /// False for SHA-1, MD5 and whatever else no issuer's key can prove here.
     pub fn is_signature_algorithm_accepted(&self) -> bool {
         signature::is_accepted(self.part(&self.parts.signature_algorithm))

@@ -21,7 +21,7 @@ pub enum RegistrationRefusal {
     VerificationExpired(Timestamp),
     /// Its issuer's name is not the CA's subject, or the CA's key did not make the signature.
     VerificationNotSignedByCa,
-    /// SHA-1, MD5 and the like; the text is the algorithm's OID.
+    /// SHA-1, MD5 and the like; the text says what is wrong.
     VerificationSignature(String),
     RegistrationCode,
 }
@@ -60,10 +60,9 @@ impl fmt::Display for RegistrationRefusal {
             Self::VerificationNotSignedByCa => f.write_str(
                 "The verification certificate is not signed by the CA certificate: sign it with the CA's private key.",
             ),
-            Self::VerificationSignature(oid) => write!(
-                f,
-                "The verification certificate's signature algorithm ({oid}) is not accepted: sign it with SHA-256, SHA-384 or SHA-512."
-            ),
+            Self::VerificationSignature(why) => {
+                write!(f, "The verification certificate is not accepted, {why}: sign it anew.")
+            }
             Self::RegistrationCode => f.write_str(
                 "The verification certificate's Common Name is not the registration code \
                  that aws iot get-registration-code returns.",
@@ -107,9 +106,8 @@ fn check_verification(
     registration_code: &str,
     now: Timestamp,
 ) -> Result<(), RegistrationRefusal> {
-    if !verification.is_signature_algorithm_accepted() {
-        let oid = verification.signature_algorithm_oid().to_owned();
-        return Err(RegistrationRefusal::VerificationSignature(oid));
+    if let Some(why) = verification.signature_objection() {
+        return Err(RegistrationRefusal::VerificationSignature(why));
     }
     if !verification.is_issued_by(ca) {
         return Err(RegistrationRefusal::VerificationNotSignedByCa);

@@ -43,6 +43,18 @@ impl Signed<'_> {
     }
 }
 
+const OID_RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
+
+/// In words, of an algorithm that is not accepted.
+pub(super) fn objection(oid: &str) -> String {
+    if oid == OID_RSASSA_PSS {
+        return "its RSASSA-PSS signature does not have SHA-256, SHA-384 or SHA-512 throughout and a salt as long as the \
+                digest (openssl: -sigopt rsa_pss_saltlen:digest)"
+            .to_owned();
+    }
+    format!("its signature algorithm ({oid}) is not SHA-256, SHA-384 or SHA-512 with RSA or ECDSA")
+}
+
 /// Whether any key could prove a signature of this algorithm here; takes the content of the AlgorithmIdentifier.
 pub(super) fn is_accepted(algorithm: &[u8]) -> bool {
     ALGORITHMS.iter().any(|accepted| accepted.signature_alg_id().as_ref() == algorithm)

@@ -145,11 +145,8 @@ fn device_certificate(pem: &str, op: &Op) -> Result<x509::Certificate, Error> {
             certificate.key_kind()
         )));
     }
-    if !certificate.is_signature_algorithm_accepted() {
-        return Err(validation(format!(
-            "The certificate's signature algorithm ({}) is not accepted: sign it with SHA-256, SHA-384 or SHA-512.",
-            certificate.signature_algorithm_oid()
-        )));
+    if let Some(why) = certificate.signature_objection() {
+        return Err(validation(format!("The certificate is not accepted, {why}: sign it anew.")));
     }
     // One that is not valid yet may be registered ahead.
     if certificate.validity_at(op.now) == Validity::Expired {
