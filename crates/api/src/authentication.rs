@@ -179,4 +179,23 @@ mod tests {
             assert!(text.starts_with(expected), "{text} for {expected}");
         }
     }
+
+    /// A header that an operation obeys and the signature does not cover could be added on the way.
+    #[test]
+    fn every_header_that_an_operation_reads_must_be_signed() {
+        let members = crate::generated::SERVICES
+            .iter()
+            .flat_map(|service| service.operations)
+            .flat_map(|operation| operation.input.map(crate::model::Shape::members).unwrap_or_default());
+        let mut count = 0;
+        for member in members {
+            let crate::model::Location::Header(name) = member.location else { continue };
+            let mut head = signed("eu-central-1", None, "secret");
+            head.headers.push((name.to_owned(), "x".to_owned()));
+            let text = outcome(&head, IsGlobal::No, NOW);
+            assert!(text.contains("must be a 'SignedHeader'"), "{name}: {text}");
+            count += 1;
+        }
+        assert!(count >= 5, "{count} headers were tried");
+    }
 }

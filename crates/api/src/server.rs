@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -153,7 +153,13 @@ async fn respond(api: &Api, request: Request<Incoming>) -> Response<Full<Bytes>>
         }
         Err((head, sentence)) => Api::malformed(&head, sentence, &request_id),
     };
-    response(answer, &request_id)
+    let mut response = response(answer, &request_id);
+    // A proxy in front may have counted the body by a Content-Length that stood beside it: what follows on this connection
+    // could be anybody's. (RFC 9112 section 6.3)
+    if parts.headers.contains_key(TRANSFER_ENCODING) {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 async fn answer(api: &Api, head: &Head, body: Incoming, request_id: &str) -> Answer {
@@ -214,7 +220,9 @@ fn head(parts: &hyper::http::request::Parts) -> Result<Head, (Head, &'static str
 /// A page in a browser can send requests here under a name that its own DNS server points at this machine. It cannot
 /// under an address, and not under names that are not its own.
 pub(crate) fn is_host_allowed(head: &Head, names: &[String]) -> bool {
-    let Some(host) = head.header("host") else { return false };
+    let mut hosts = head.headers.iter().filter(|(name, _)| name == "host").map(|(_, value)| value);
+    // Two of them mean two servers to two readers. (RFC 9112 section 3.2)
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

@@ -292,3 +292,53 @@ async fn it_ends_when_asked() {
     server.stop().await;
     assert!(tokio::net::TcpStream::connect(server.address).await.is_err());
 }
+
+/// What two readers could divide at different places, or take for different servers.
+#[tokio::test]
+async fn ambiguous_requests_lead_nowhere() {
+    let server = Server::start().await;
+    let hidden = "GET /_landfall/health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    for (request, status) in [
+        // Chunked counts, whatever stands beside it; what follows is not answered.
+        (
+            format!(
+                "POST /policies/p HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}",
+                hidden.len() + 5
+            ),
+            403,
+        ),
+        (
+            format!(
+                "POST /policies/p HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n{hidden}"
+            ),
+            403,
+        ),
+        (
+            "POST /policies/p HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcdef"
+                .to_owned(),
+            400,
+        ),
+        ("POST /policies/p HTTP/1.1\r\nhost: localhost\r\ncontent-length: +5\r\n\r\nabcde".to_owned(), 400),
+        (
+            "POST /policies/p HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked, identity\r\n\r\nabcde"
+                .to_owned(),
+            400,
+        ),
+        (
+            "GET /_landfall/health HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
+                .to_owned(),
+            421,
+        ),
+        ("GET /_landfall/health HTTP/1.1\r\nhost : localhost\r\n\r\n".to_owned(), 400),
+        ("GET /_landfall/health HTTP/1.1\r\nhost: localhost\r\n folded: x\r\n\r\n".to_owned(), 400),
+        (
+            "GET http://localhost/_landfall/health HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n"
+                .to_owned(),
+            421,
+        ),
+    ] {
+        let reply = server.raw(&request).await;
+        assert_eq!(reply.status, status, "{request:?}: {reply:?}");
+        assert!(!reply.body.contains("HTTP/1.1"), "one answer to {request:?}: {reply:?}");
+    }
+}
