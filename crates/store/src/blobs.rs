@@ -1,11 +1,16 @@
 //! Files by their SHA-256. What `get` answers is what `put` took, or an error.
+//!
+//! A blob is there for the records that name it. Whoever commits such a record holds the blob from before `put` until
+//! after the commit; whoever took the last name away asks for its removal, which a hold prevents. What a crash leaves in
+//! between is found among `ids` at the next start.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 use bytes::Bytes;
@@ -44,6 +49,39 @@ struct Folder {
     next_temporary: AtomicU64,
     /// The directory may belong to another server by now.
     is_closed: AtomicBool,
+    uses: Mutex<Uses>,
+}
+
+#[derive(Default)]
+struct Uses {
+    /// How many hold each blob; one that nobody holds is not there.
+    held: HashMap<BlobId, usize>,
+    /// Blobs about to be removed, and whether somebody has held each since then.
+    leaving: HashMap<BlobId, bool>,
+}
+
+impl Folder {
+    fn uses(&self) -> MutexGuard<'_, Uses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a blob from being removed as long as it lives.
+pub struct BlobHold {
+    folder: Arc<Folder>,
+    id: BlobId,
+}
+
+impl Drop for BlobHold {
+    fn drop(&mut self) {
+        let mut uses = self.folder.uses();
+        if let Some(count) = uses.held.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                uses.held.remove(&self.id);
+            }
+        }
+    }
 }
 
 impl Blobs {
@@ -58,7 +96,12 @@ impl Blobs {
                 std::fs::remove_file(&temporary).map_err(|error| StoreError::io("remove", &temporary, &error))?;
             }
         }
-        let folder = Folder { path, next_temporary: AtomicU64::new(0), is_closed: AtomicBool::new(false) };
+        let folder = Folder {
+            path,
+            next_temporary: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
+            uses: Mutex::default(),
+        };
         Ok(Self { folder: Arc::new(folder) })
     }
 
@@ -103,6 +146,69 @@ impl Blobs {
     pub fn has(&self, id: BlobId) -> Result<bool, StoreError> {
         let path = self.folder()?.path.join(id.to_string());
         path.try_exists().map_err(|error| StoreError::io("look for", &path, &error))
+    }
+
+    /// Also of a blob that is not there yet.
+    pub fn hold(&self, id: BlobId) -> BlobHold {
+        let mut uses = self.folder.uses();
+        *uses.held.entry(id).or_default() += 1;
+        if let Some(held_since) = uses.leaving.get_mut(&id) {
+            *held_since = true;
+        }
+        BlobHold { folder: self.folder.clone(), id }
+    }
+
+    /// Removes a blob that nobody holds and that no record names, and says whether it did. `is_named` looks at the
+    /// records; it is asked on a thread that may wait.
+    pub async fn remove_unless(
+        &self,
+        id: BlobId,
+        is_named: impl FnOnce() -> bool + Send + 'static,
+    ) -> Result<bool, StoreError> {
+        let folder = self.folder()?.clone();
+        blocking(move || {
+            {
+                let mut uses = folder.uses();
+                if uses.held.contains_key(&id) || uses.leaving.contains_key(&id) {
+                    return Ok(false);
+                }
+                uses.leaving.insert(id, false);
+            }
+            let is_named = is_named();
+            let path = folder.path.join(id.to_string());
+            // The file goes under the lock: who holds it from now on writes it again.
+            let mut uses = folder.uses();
+            let held_since = uses.leaving.remove(&id).unwrap_or(true);
+            if is_named || held_since {
+                return Ok(false);
+            }
+            match std::fs::remove_file(&path) {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(StoreError::io("remove", &path, &error)),
+            }
+        })
+        .await
+    }
+
+    /// Every blob that is there, in no order.
+    pub async fn ids(&self) -> Result<Vec<BlobId>, StoreError> {
+        let folder = self.folder()?.clone();
+        blocking(move || {
+            let list = || {
+                let mut ids = Vec::new();
+                for entry in std::fs::read_dir(&folder.path)? {
+                    let mut id = [0; 32];
+                    // What has another name is not ours.
+                    if hex::decode_to_slice(entry?.file_name().to_string_lossy().as_bytes(), &mut id).is_ok() {
+                        ids.push(BlobId(id));
+                    }
+                }
+                Ok(ids)
+            };
+            list().map_err(|error| StoreError::io("list", &folder.path, &error))
+        })
+        .await
     }
 
     pub(crate) fn close(&self) {

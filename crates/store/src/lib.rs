@@ -17,7 +17,7 @@ mod store;
 mod watch;
 mod writer;
 
-pub use blobs::{BlobId, Blobs};
+pub use blobs::{BlobHold, BlobId, Blobs};
 pub use commit::{Change, Expect, Record, Write};
 pub use error::{CommitError, StoreError};
 pub use journal::{Entry, Journal, JournalBounds, StreamFacts};

@@ -65,3 +65,76 @@ async fn too_large_or_too_late_is_refused() {
     assert!(matches!(store.blobs().put(Bytes::new()).await, Err(StoreError::Closed)));
     assert!(matches!(store.blobs().get(BlobId([0; 32])).await, Err(StoreError::Closed)));
 }
+
+#[tokio::test]
+async fn a_blob_goes_when_nobody_names_or_holds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let blobs = store.blobs();
+    let content = Bytes::from_static(b"zip");
+    let id = blobs.put(content.clone()).await.unwrap();
+    let other = blobs.put(Bytes::from_static(b"other")).await.unwrap();
+    assert!(!blobs.remove_unless(id, || true).await.unwrap(), "it is named");
+    let hold = blobs.hold(id);
+    assert!(!blobs.remove_unless(id, || false).await.unwrap(), "it is held");
+    assert_eq!(blobs.get(id).await.unwrap(), Some(content));
+    drop(hold);
+    assert!(blobs.remove_unless(id, || false).await.unwrap());
+    assert!(!blobs.remove_unless(id, || false).await.unwrap(), "it is gone already");
+    assert_eq!(blobs.get(id).await.unwrap(), None);
+    assert_eq!(blobs.ids().await.unwrap(), [other]);
+}
+
+/// The one order that could lose a blob: its last name is looked for, found gone, and somebody names it again meanwhile.
+#[tokio::test]
+async fn a_hold_taken_during_the_removal_keeps_the_blob() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let blobs = store.blobs().clone();
+    let content = Bytes::from_static(b"zip");
+    let id = blobs.put(content.clone()).await.unwrap();
+    for keeps_holding in [true, false] {
+        let (taken, looking) = (blobs.clone(), std::sync::Arc::new(std::sync::Mutex::new(None)));
+        let kept = looking.clone();
+        let is_named = move || {
+            let hold = taken.hold(id);
+            *looking.lock().unwrap() = keeps_holding.then_some(hold);
+            false
+        };
+        assert!(!blobs.remove_unless(id, is_named).await.unwrap(), "held since, whether it still is or not");
+        drop(kept);
+    }
+    assert_eq!(blobs.get(id).await.unwrap(), Some(content));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_makers_and_removers_at_once_no_named_blob_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let content = Bytes::from_static(b"zip");
+    let id = BlobId::of(&content);
+    let mut tasks = tokio::task::JoinSet::new();
+    for maker in 0..4 {
+        let (store, content) = (store.clone(), content.clone());
+        tasks.spawn(async move {
+            let key = format!("names/{maker}");
+            for _ in 0..20 {
+                let hold = store.blobs().hold(id);
+                store.blobs().put(content.clone()).await.unwrap();
+                let value = Some(Bytes::new());
+                let write = store::Write { key: key.clone().into(), value, expect: store::Expect::Anything };
+                store.commit(vec![write]).await.unwrap();
+                drop(hold);
+                assert!(store.blobs().get(id).await.unwrap().is_some(), "a record names it");
+                let write = store::Write { key: key.clone().into(), value: None, expect: store::Expect::Anything };
+                store.commit(vec![write]).await.unwrap();
+                let look = store.clone();
+                store.blobs().remove_unless(id, move || !look.scan(b"names/").unwrap().is_empty()).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    let look = store.clone();
+    store.blobs().remove_unless(id, move || !look.scan(b"names/").unwrap().is_empty()).await.unwrap();
+    assert_eq!(store.blobs().ids().await.unwrap(), []);
+}
