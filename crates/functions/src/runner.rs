@@ -94,6 +94,17 @@ impl Functions {
         self.shared.fill_spare();
     }
 
+    /// The function is gone: what runs comes to its end, and its worker with it. Must be called within the async runtime.
+    pub fn retire(&self, function_arn: &str) {
+        let mut state = self.shared.lock();
+        let keys: Vec<_> = state.pools.keys().filter(|(arn, _)| arn == function_arn).cloned().collect();
+        let pools: Vec<_> = keys.iter().filter_map(|key| state.pools.remove(key)).collect();
+        drop(state);
+        for pool in pools {
+            retire_worker(pool);
+        }
+    }
+
     /// Ends all workers; what runs is answered with an exit.
     pub async fn close(&self) {
         let (pools, spare) = {
@@ -156,11 +167,7 @@ impl Shared {
         let replaced = state.pools.insert(key, Arc::clone(&pool));
         drop(state);
         if let Some(replaced) = replaced {
-            tokio::spawn(async move {
-                if let Some(worker) = replaced.worker.lock().await.take() {
-                    worker.retire();
-                }
-            });
+            retire_worker(replaced);
         }
         Ok(pool)
     }
@@ -218,6 +225,15 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Beside the caller: whoever starts the worker meanwhile holds its lock.
+fn retire_worker(pool: Arc<Pool>) {
+    tokio::spawn(async move {
+        if let Some(worker) = pool.worker.lock().await.take() {
+            worker.retire();
+        }
+    });
 }
 
 async fn end_when_idle(worker: std::sync::Weak<WorkerLink>, idle_timeout: Duration) {

@@ -166,6 +166,11 @@ impl Services {
         facts
     }
 
+    /// What AWS has no ARN for, in the form of one.
+    pub(crate) fn own_arn(&self, resource: &str) -> String {
+        Arn::new("landfall", self.region(), &self.config().account, resource).to_string()
+    }
+
     /// The ARN under which AWS names a caller in its answers.
     pub fn caller_arn(&self, caller: &Caller) -> Arn {
         let (partition, account) = (self.config().region.partition(), &self.config().account);

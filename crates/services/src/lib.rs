@@ -17,9 +17,7 @@ mod health;
 pub mod iam;
 mod identity;
 pub mod inspection;
-mod invocation;
-mod invocation_backlog;
-mod invocation_queue;
+pub mod invocation;
 pub mod iot;
 pub mod iot_data;
 pub mod lambda;
@@ -126,6 +124,7 @@ impl Services {
 
     /// Background work: the outbox and the invocations. Ends when `shutdown` turns true.
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
+        self.sweep_packages().await;
         let admissions = self.run_admissions(shutdown.clone());
         tokio::join!(self.run_outbox(shutdown.clone()), self.run_invocations(shutdown), admissions);
     }

@@ -2,8 +2,6 @@
 
 use broker::{Message, Qos};
 
-use crate::invocation::InvocationRow;
-use crate::record::Committed;
 use crate::{Error, Services};
 
 /// Where a message comes from, as a rule's functions see it.
@@ -28,23 +26,5 @@ impl Services {
         }
         self.inner.broker.publish(message);
         Ok(())
-    }
-
-    /// Committed before it answers; the worker finds them without looking.
-    pub(crate) async fn store_and_start(&self, rows: Vec<InvocationRow>) -> Result<(), Error> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        self.take_places(&rows)?;
-        let committed = match self.commit(rows.iter().map(InvocationRow::write).collect()).await {
-            Ok(Committed::Done) => Ok(()),
-            Ok(Committed::Conflict) => Err(Error::internal("two invocations were given the same id")),
-            Err(err) => Err(err),
-        };
-        match committed {
-            Ok(()) => self.start_stored(&rows),
-            Err(_) => self.give_places_back(&rows),
-        }
-        committed
     }
 }

@@ -1,12 +1,14 @@
 //! The outbox: events that are owed. A row is committed with its cause and goes when the event has been delivered.
 
+use std::collections::HashMap;
+
 use broker::{Message, Qos};
 use domain::registered_event::RegisteredEvent;
 use domain::{CertificateId, Timestamp};
 use mqtt::TopicName;
 use mqtt::packet::Properties;
 use serde::{Deserialize, Serialize};
-use store::Expect;
+use store::{Expect, Write};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -35,6 +37,9 @@ pub(crate) const PREFIX: &str = "outbox/registered/";
 /// Events delivered side by side; their commits share an fsync.
 const BATCH_MAX: usize = 64;
 
+/// An event is small: so many rows of it are far below what a commit takes.
+const ROWS_PER_COMMIT_MAX: usize = 512;
+
 pub(crate) fn registered_row_key(certificate: CertificateId) -> String {
     format!("{PREFIX}{certificate}")
 }
@@ -45,55 +50,105 @@ impl RegisteredRow {
     }
 }
 
+/// Rows that cannot be read, by key and revision: told once, and not looked at again until they change. What is beyond
+/// the bound is told again.
+#[derive(Default)]
+struct Unreadable(HashMap<Vec<u8>, u64>);
+
+impl Unreadable {
+    const MAX: usize = 10_000;
+
+    fn is_known(&self, key: &[u8], revision: u64) -> bool {
+        self.0.get(key) == Some(&revision)
+    }
+
+    fn add(&mut self, key: Vec<u8>, revision: u64) {
+        if self.0.len() >= Self::MAX {
+            self.0.clear();
+        }
+        self.0.insert(key, revision);
+    }
+}
+
+/// What became of an event.
+enum Delivery {
+    Delivered,
+    /// As many invocations wait as may; the row waits for room.
+    NoRoom,
+}
+
 impl Services {
     /// Looks at what is there, delivers it, and sleeps until somebody rings.
     pub(crate) async fn run_outbox(&self, mut shutdown: watch::Receiver<bool>) {
+        let mut unreadable = Unreadable::default();
+        let mut is_waiting = false;
         while !*shutdown.borrow() {
-            match self.deliver_batch().await {
-                Ok(0) => {}
-                Ok(_) => continue,
+            match self.deliver_all(&mut unreadable, &shutdown).await {
+                Ok(Delivery::NoRoom) if !is_waiting => {
+                    is_waiting = true;
+                    tracing::warn!(
+                        "events wait in the outbox: too many invocations are pending (landfall invocations)"
+                    );
+                }
+                Ok(Delivery::NoRoom) => {}
+                Ok(Delivery::Delivered) => is_waiting = false,
                 Err(err) => {
                     tracing::error!(error = %err, "the outbox could not be delivered; trying again in a second")
                 }
             }
             tokio::select! {
                 () = self.inner.outbox.notified() => {}
-                // A failed batch is looked at again even if nobody rings.
+                // What failed or found no room is looked at again even if nobody rings.
                 () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
                 _ = shutdown.changed() => {}
             }
         }
     }
 
-    async fn deliver_batch(&self) -> Result<usize, Error> {
-        let rows = self
-            .store()
-            .scan_after(PREFIX.as_bytes(), None, BATCH_MAX)
-            .map_err(|err| Error::internal(format!("{err:?}")))?;
-        let mut deliveries = JoinSet::new();
-        for (key, record) in rows {
-            let services = self.clone();
-            deliveries.spawn(async move {
-                let row = decode::<RegisteredRow>(&key, &record)?;
-                services.deliver(&key, &row.value, row.revision).await
-            });
-        }
-        let mut delivered = 0;
-        while let Some(outcome) = deliveries.join_next().await {
-            match outcome {
-                Ok(Ok(())) => delivered += 1,
-                Ok(Err(err)) => {
-                    tracing::error!(error = %err, "an event could not be delivered; it stays in the outbox")
+    /// Once through the whole outbox: rows that stay do not hold up those behind them.
+    async fn deliver_all(
+        &self,
+        unreadable: &mut Unreadable,
+        shutdown: &watch::Receiver<bool>,
+    ) -> Result<Delivery, Error> {
+        let mut after: Option<Vec<u8>> = None;
+        while !*shutdown.borrow() {
+            let rows = self.scan_chunk(PREFIX, after.as_deref(), BATCH_MAX)?;
+            let Some((last, _)) = rows.last() else { break };
+            after = Some(last.clone());
+            let mut deliveries = JoinSet::new();
+            for (key, record) in rows {
+                if unreadable.is_known(&key, record.revision) {
+                    continue;
                 }
-                Err(err) => {
-                    tracing::error!(%err, "the delivery of an event ended unexpectedly; it stays in the outbox")
+                let Ok(row) = decode::<RegisteredRow>(&key, &record) else {
+                    unreadable.add(key, record.revision);
+                    continue;
+                };
+                let services = self.clone();
+                deliveries.spawn(async move { services.deliver(&key, &row.value, row.revision).await });
+            }
+            let mut has_room = true;
+            while let Some(outcome) = deliveries.join_next().await {
+                match outcome {
+                    Ok(Ok(Delivery::Delivered)) => {}
+                    Ok(Ok(Delivery::NoRoom)) => has_room = false,
+                    Ok(Err(err)) => {
+                        tracing::error!(error = %err, "an event could not be delivered; it stays in the outbox")
+                    }
+                    Err(err) => {
+                        tracing::error!(%err, "the delivery of an event ended unexpectedly; it stays in the outbox")
+                    }
                 }
             }
+            if !has_room {
+                return Ok(Delivery::NoRoom);
+            }
         }
-        Ok(delivered)
+        Ok(Delivery::Delivered)
     }
 
-    async fn deliver(&self, key: &[u8], row: &RegisteredRow, revision: u64) -> Result<(), Error> {
+    async fn deliver(&self, key: &[u8], row: &RegisteredRow, revision: u64) -> Result<Delivery, Error> {
         self.inner.config.checkpoints.pass(Step::Delivering, "");
         let certificate = key.get(PREFIX.len()..).and_then(|id| std::str::from_utf8(id).ok());
         let certificate: CertificateId = certificate
@@ -118,21 +173,44 @@ impl Services {
 
         let matching = self.inner.rules.matching(&message.topic);
         let rows = self.rows_of(&matching, &message, &origin);
-        let mut writes = vec![delete(key, Expect::Revision(revision))];
-        writes.extend(rows.iter().map(InvocationRow::write));
         // While too many invocations wait, the event stays here.
-        self.take_places(&rows)?;
-        let committed = self.commit(writes).await;
+        if self.take_places(&rows).is_err() {
+            return Ok(Delivery::NoRoom);
+        }
+        let committed = self.replace_by_invocations(key, revision, &rows).await;
         if committed != Ok(Committed::Done) {
             self.give_places_back(&rows);
         }
         if committed? == Committed::Conflict {
             // The row changed under our hands: whoever changed it delivers it.
-            return Ok(());
+            return Ok(Delivery::Delivered);
         }
         self.inner.config.checkpoints.pass(Step::Delivered, "");
         self.start_stored(&rows);
         self.inner.broker.publish(message);
-        Ok(())
+        Ok(Delivery::Delivered)
+    }
+
+    /// One commit where it fits one. Otherwise the outbox row goes with the last: a crash in between delivers again what
+    /// came before, which at-least-once allows, and loses nothing.
+    async fn replace_by_invocations(
+        &self,
+        key: &[u8],
+        revision: u64,
+        rows: &[InvocationRow],
+    ) -> Result<Committed, Error> {
+        let mut parts = rows.chunks(ROWS_PER_COMMIT_MAX);
+        let mut next = parts.next().unwrap_or_default();
+        for following in parts {
+            let mut writes = vec![Write::lean_on(key, revision)];
+            writes.extend(next.iter().map(InvocationRow::write));
+            if self.commit(writes).await? == Committed::Conflict {
+                return Ok(Committed::Conflict);
+            }
+            next = following;
+        }
+        let mut writes = vec![delete(key, Expect::Revision(revision))];
+        writes.extend(next.iter().map(InvocationRow::write));
+        self.commit(writes).await
     }
 }

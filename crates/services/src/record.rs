@@ -161,6 +161,16 @@ impl Services {
         }
     }
 
+    /// Records as they are, at most `size` of them and only those after the key `after`.
+    pub(crate) fn scan_chunk(
+        &self,
+        prefix: &str,
+        after: Option<&[u8]>,
+        size: usize,
+    ) -> Result<Vec<(Vec<u8>, Record)>, Error> {
+        self.store().scan_after(prefix.as_bytes(), after, size).map_err(storage)
+    }
+
     /// The keys below `prefix`, without the prefix.
     pub(crate) fn keys_below(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let records = self.store().scan(prefix.as_bytes()).map_err(storage)?;

@@ -95,14 +95,26 @@ async fn lambda(verbs: &Lambda, op: &Op, operation: &'static str, input: Value) 
     match operation {
         "AddPermission" => answered(verbs.add_permission(op, parsed(input)?).await),
         "CreateFunction" => answered(verbs.create_function(op, parsed(input)?).await),
+        "DeleteFunction" => answered(verbs.delete_function(op, parsed(input)?).await),
+        "DeleteFunctionEventInvokeConfig" => {
+            answered(verbs.delete_function_event_invoke_config(op, parsed(input)?).await)
+        }
         "GetFunction" => answered(verbs.get_function(op, parsed(input)?).await),
         "GetFunctionConfiguration" => answered(verbs.get_function_configuration(op, parsed(input)?).await),
+        "GetFunctionEventInvokeConfig" => answered(verbs.get_function_event_invoke_config(op, parsed(input)?).await),
         "GetPolicy" => answered(verbs.get_policy(op, parsed(input)?).await),
         "Invoke" => answered(verbs.invoke(op, parsed(input)?).await),
+        "ListFunctionEventInvokeConfigs" => {
+            answered(verbs.list_function_event_invoke_configs(op, parsed(input)?).await)
+        }
         "ListFunctions" => answered(verbs.list_functions(op, parsed(input)?).await),
+        "PutFunctionEventInvokeConfig" => answered(verbs.put_function_event_invoke_config(op, parsed(input)?).await),
         "RemovePermission" => answered(verbs.remove_permission(op, parsed(input)?).await),
         "UpdateFunctionCode" => answered(verbs.update_function_code(op, parsed(input)?).await),
         "UpdateFunctionConfiguration" => answered(verbs.update_function_configuration(op, parsed(input)?).await),
+        "UpdateFunctionEventInvokeConfig" => {
+            answered(verbs.update_function_event_invoke_config(op, parsed(input)?).await)
+        }
         _ => Err(unserved("lambda", operation)),
     }
 }

@@ -14,13 +14,14 @@ use store::{BlobId, Expect};
 
 use super::Lambda;
 use super::code::CodeRecord;
+use super::event_invoke_config::EventInvokeRecord;
 use super::function_name::{LATEST, not_found, parse};
 use super::settings::{ROLE_NOT_ASSUMABLE, SERVICE, Settings};
 use super::shapes::{
-    CreateFunctionRequest, FunctionCodeLocation, FunctionConfiguration, GetFunctionRequest, GetFunctionResponse,
-    ListFunctionsRequest, ListFunctionsResponse,
+    CreateFunctionRequest, DeleteFunctionRequest, DeleteFunctionResponse, FunctionCodeLocation, FunctionConfiguration,
+    GetFunctionRequest, GetFunctionResponse, ListFunctionsRequest, ListFunctionsResponse,
 };
-use crate::record::{Found, Stored, put};
+use crate::record::{Found, Stored, delete, put};
 use crate::{Error, Op, Services, random};
 
 pub(crate) const PREFIX: &str = "lambda/function/";
@@ -43,6 +44,10 @@ pub(crate) struct FunctionRecord {
     tags: BTreeMap<String, String>,
     /// Statements of the resource policy, as AddPermission made them.
     pub statements: Vec<Value>,
+    #[serde(default)]
+    pub event_invoke: Option<EventInvokeRecord>,
+    #[serde(default)]
+    created_at: Option<Timestamp>,
 }
 
 impl Stored for FunctionRecord {
@@ -108,7 +113,7 @@ impl Lambda {
         let other_source = input.code.s3_bucket.is_some() || input.code.image_uri.is_some();
         let tags = input.tags.clone().unwrap_or_default();
         let settings = Settings::of(services, name.clone(), input)?;
-        let code = self.store_code(zip, other_source).await?;
+        let (code, hold) = self.store_code(zip, other_source).await?;
         let mut record = FunctionRecord {
             settings,
             code,
@@ -117,9 +122,11 @@ impl Lambda {
             modified_at: op.now,
             tags,
             statements: Vec::new(),
+            event_invoke: None,
+            created_at: Some(op.now),
         };
         record.touch(op.now);
-        services
+        let created = services
             .transact(|| {
                 if services.find_function(&name)?.is_some() {
                     let message = format!("Function already exist: {name}");
@@ -127,7 +134,12 @@ impl Lambda {
                 }
                 Ok((vec![put(format!("{PREFIX}{name}"), &record, Expect::Absent)], ()))
             })
-            .await?;
+            .await;
+        drop(hold);
+        if created.is_err() {
+            self.remove_package(&record.code.blob).await;
+        }
+        created?;
         services.functions().keep_warm();
         let mut answer = self.configuration(&record);
         // What AWS answers at this moment; the next look shows Active.
@@ -148,6 +160,37 @@ impl Lambda {
             tags: Some(record.tags).filter(|tags| !tags.is_empty()),
             ..Default::default()
         })
+    }
+
+    /// What runs comes to its end; what waits for it is given up as dead letters; its log stays, as on AWS.
+    pub async fn delete_function(
+        &self,
+        op: &Op,
+        input: DeleteFunctionRequest,
+    ) -> Result<DeleteFunctionResponse, Error> {
+        let services = &self.services;
+        let name = parse(services, &input.function_name, input.qualifier.as_deref())?;
+        let arn = services.function_arn(&name);
+        self.authorize(op, "lambda:DeleteFunction", arn.as_str())?;
+        if input.qualifier.is_some() || input.function_name.ends_with(&format!(":{LATEST}")) {
+            return Err(invalid("$LATEST version cannot be deleted without deleting the function."));
+        }
+        let record = services
+            .transact(|| {
+                let found = services.find_function(&name)?.ok_or_else(|| not_found(arn.as_str()))?;
+                Ok((vec![delete(format!("{PREFIX}{name}"), Expect::Revision(found.revision))], found.value))
+            })
+            .await?;
+        services.functions().retire(arn.as_str());
+        services.hasten_invocations(arn.as_str());
+        self.remove_package(&record.code.blob).await;
+        Ok(DeleteFunctionResponse { status_code: Some(204) })
+    }
+
+    /// Was the function made after that moment? An event that is older was for one of the same name.
+    pub(crate) fn is_younger(&self, name: &str, than: Timestamp) -> Result<bool, Error> {
+        let found = self.services.find_function(name)?;
+        Ok(found.and_then(|found| found.value.created_at).is_some_and(|created_at| created_at > than))
     }
 
     pub async fn list_functions(&self, op: &Op, input: ListFunctionsRequest) -> Result<ListFunctionsResponse, Error> {

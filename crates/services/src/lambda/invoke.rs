@@ -16,7 +16,7 @@ use crate::{Error, Op};
 
 /// Payloads of synchronous and asynchronous invocations. (Invoke)
 const SYNC_BYTES_MAX: usize = 6 << 20;
-const ASYNC_BYTES_MAX: usize = 1 << 20;
+pub(crate) const ASYNC_BYTES_MAX: usize = 1 << 20;
 
 /// `X-Amz-Log-Result` holds the last four kilobytes.
 const LOG_TAIL_BYTES: usize = 4096;
@@ -49,8 +49,21 @@ impl Lambda {
                 self.must_hold_role(&function)?;
                 let tail = Tail::default();
                 let logs = tail.beside(self.services.logs().sink_of_function(&name));
-                let invocation = Invocation { function, request_id: op.request_id.clone(), event, logs };
-                let outcome = self.services.functions().invoke(invocation).await.map_err(not_run)?;
+                let run = |function| Invocation {
+                    function,
+                    request_id: op.request_id.clone(),
+                    event: event.clone(),
+                    logs: logs.clone(),
+                };
+                let mut outcome = self.services.functions().invoke(run(function.clone())).await;
+                if matches!(outcome, Err(InvokeError::NoPackage(_))) {
+                    // The code may have been replaced while the run began: the old package is gone, the new one is there.
+                    let now = self.spec_of(arn.as_str())?;
+                    if now.blob != function.blob {
+                        outcome = self.services.functions().invoke(run(now)).await;
+                    }
+                }
+                let outcome = outcome.map_err(not_run)?;
                 let (payload, function_error) = match outcome.result {
                     Ok(payload) => (payload, None),
                     Err(error) => (error, Some("Unhandled".to_owned())),

@@ -3,12 +3,16 @@
 
 mod code;
 mod configuration;
+pub(crate) mod event_invoke_config;
 pub(crate) mod function;
 mod function_name;
 mod invoke;
 mod permission;
 mod settings;
 pub mod shapes;
+
+pub(crate) use function_name::LATEST;
+pub(crate) use invoke::ASYNC_BYTES_MAX;
 
 use crate::authorization::DeniedAs;
 use crate::{Error, Op, Services};

@@ -133,6 +133,15 @@ async fn cases(world: &World) -> Vec<Case> {
         ("lambda:GetFunctionConfiguration", json!({ "FunctionName": "f" }), f.clone()),
         ("lambda:UpdateFunctionConfiguration", json!({ "FunctionName": "f", "Timeout": 5 }), f.clone()),
         ("lambda:ListFunctions", json!({}), any.clone()),
+        ("lambda:PutFunctionEventInvokeConfig", json!({ "FunctionName": "f", "MaximumRetryAttempts": 0 }), f.clone()),
+        (
+            "lambda:UpdateFunctionEventInvokeConfig",
+            json!({ "FunctionName": "f", "MaximumRetryAttempts": 1 }),
+            f.clone(),
+        ),
+        ("lambda:GetFunctionEventInvokeConfig", json!({ "FunctionName": "f" }), f.clone()),
+        ("lambda:ListFunctionEventInvokeConfigs", json!({ "FunctionName": "f" }), f.clone()),
+        ("lambda:DeleteFunctionEventInvokeConfig", json!({ "FunctionName": "f" }), f.clone()),
         ("iam:CreateRole", new_role, role_arn("new")),
         ("iam:GetRole", json!({ "RoleName": "caller" }), role_arn("caller")),
         ("iam:PutRolePolicy", grant, role_arn("caller")),
@@ -157,6 +166,9 @@ async fn cases(world: &World) -> Vec<Case> {
     ];
     let mut cases: Vec<Case> =
         table.into_iter().map(|(operation, input, resource)| Case { operation, input, resource }).collect();
+    // At the end: the others need the function.
+    let input = json!({ "FunctionName": "f" });
+    cases.push(Case { operation: "lambda:DeleteFunction", input, resource: function_arn("f") });
     // Two rights: this one, and to pass the role.
     let input = function_input("new", &role_arn("role-of-f"));
     cases.push(Case { operation: "lambda:CreateFunction", input, resource: function_arn("new") });

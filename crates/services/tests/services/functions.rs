@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use services::Caller;
 
-use crate::world::{World, function_arn, function_input, pages, role_arn, with, zip};
+use crate::world::{World, function_arn, function_input, pages, role_arn, with, zip, zip_of};
 
 const CREATE: &str = "lambda:CreateFunction";
 const INVALID: &str = "InvalidParameterValueException";
@@ -331,4 +331,115 @@ async fn the_role_of_a_function_must_be_passed() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_deleted_function_leaves_nothing_but_its_log() {
+    let world = World::new();
+    world.function("f").await;
+    world.function("twin").await;
+    let delete = "lambda:DeleteFunction";
+    for (input, code, words) in [
+        (json!({ "FunctionName": "g" }), "ResourceNotFoundException", "g"),
+        (json!({ "FunctionName": "f:1" }), "ResourceNotFoundException", "f:1"),
+        (json!({ "FunctionName": "f", "Qualifier": "$LATEST" }), INVALID, "cannot be deleted without"),
+        (json!({ "FunctionName": "f:$LATEST" }), INVALID, "cannot be deleted without"),
+    ] {
+        world.refused(delete, input, code, words).await;
+    }
+    let f = json!({ "FunctionName": "f" });
+    world.done("lambda:PutFunctionEventInvokeConfig", with(f.clone(), json!({ "MaximumRetryAttempts": 0 }))).await;
+    assert_eq!(world.done(delete, f.clone()).await, json!({ "StatusCode": 204 }));
+    world.refused("lambda:GetFunction", f.clone(), "ResourceNotFoundException", "function:f").await;
+    world.refused(delete, f.clone(), "ResourceNotFoundException", "function:f").await;
+    assert_eq!(world.packages().await, 1, "the twin has the same package");
+    // A new one of the same name has nothing of the old.
+    world.done(CREATE, function_input("f", &role_arn("role-of-f"))).await;
+    let words = "doesn't have an EventInvokeConfig";
+    world.refused("lambda:GetFunctionEventInvokeConfig", f.clone(), "ResourceNotFoundException", words).await;
+    world.done(delete, f).await;
+    world.done(delete, json!({ "FunctionName": "twin" })).await;
+    assert_eq!(world.packages().await, 0);
+}
+
+#[tokio::test]
+async fn packages_go_with_their_last_name() {
+    let world = World::new();
+    world.function("f").await;
+    let update = "lambda:UpdateFunctionCode";
+    let code = |source: &str| json!({ "FunctionName": "f", "ZipFile": zip_of(source) });
+    world.done(update, with(code("1"), json!({ "DryRun": true }))).await;
+    assert_eq!(world.packages().await, 1, "a dry run leaves nothing");
+    let stale = with(code("2"), json!({ "RevisionId": "old" }));
+    world.refused(update, stale, "PreconditionFailedException", "Revision").await;
+    assert_eq!(world.packages().await, 1, "a refusal leaves nothing");
+    world.done(update, code("3")).await;
+    assert_eq!(world.packages().await, 1, "the old one is gone");
+    world.done(update, code("3")).await;
+    assert_eq!(world.packages().await, 1, "the same again is the same");
+    let twin = with(function_input("f", &role_arn("role-of-f")), json!({ "Code": { "ZipFile": zip_of("4") } }));
+    world.refused(CREATE, twin, "ResourceConflictException", "exist").await;
+    assert_eq!(world.packages().await, 1, "a function that is not made leaves nothing");
+
+    // What a crash left between two steps goes at the next start.
+    world.store.blobs().put(bytes::Bytes::from_static(b"orphan")).await.expect("stored");
+    assert_eq!(world.packages().await, 2);
+    let world = world.reopen().await;
+    let _running = world.run();
+    let swept = async {
+        while world.packages().await > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), swept).await.expect("the orphan goes");
+}
+
+#[tokio::test]
+async fn event_invoke_configurations() {
+    let world = World::new();
+    for name in ["f", "next"] {
+        world.function(name).await;
+    }
+    let f = json!({ "FunctionName": "f" });
+    let (put, update) = ("lambda:PutFunctionEventInvokeConfig", "lambda:UpdateFunctionEventInvokeConfig");
+    let (get, list) = ("lambda:GetFunctionEventInvokeConfig", "lambda:ListFunctionEventInvokeConfigs");
+    let delete = "lambda:DeleteFunctionEventInvokeConfig";
+    let missing = "ResourceNotFoundException";
+    let not_configured =
+        "The function arn:aws:lambda:us-east-1:123456789012:function:f:$LATEST doesn't have an EventInvokeConfig";
+    let to = |destination: &str| json!({ "DestinationConfig": { "OnFailure": { "Destination": destination } } });
+    let next = function_arn("next");
+    for (operation, changes, code, words) in [
+        (put, json!({ "FunctionName": "g" }), INVALID, "at least one of error handling or destination"),
+        (put, json!({ "FunctionName": "g", "MaximumRetryAttempts": 0 }), missing, "The function doesn't exist."),
+        (update, json!({}), INVALID, "at least one"),
+        (update, json!({ "MaximumRetryAttempts": 0 }), missing, not_configured),
+        (get, json!({}), missing, not_configured),
+        (delete, json!({}), missing, not_configured),
+        (list, json!({ "FunctionName": "g" }), missing, "The function doesn't exist."),
+        (put, to("arn:aws:sqs:us-east-1:123456789012:queue"), INVALID, "not served yet"),
+        (put, to(&function_arn("g")), INVALID, "is invalid"),
+        (put, to(&function_arn("f")), INVALID, "destination for itself"),
+        (put, to(&next), INVALID, "doesn't have permission to call InvokeFunction"),
+    ] {
+        world.refused(operation, with(f.clone(), changes), code, words).await;
+    }
+    assert_eq!(world.done(list, f.clone()).await["FunctionEventInvokeConfigs"], json!([]));
+    world.grant("role-of-f", "lambda:InvokeFunction", &next).await;
+    let answer = world.done(put, with(f.clone(), with(to(&next), json!({ "MaximumRetryAttempts": 0 })))).await;
+    let expected = json!({
+        "FunctionArn": format!("{}:$LATEST", function_arn("f")),
+        "LastModified": world.now_ms() as f64 / 1000.0,
+        "MaximumRetryAttempts": 0,
+        "DestinationConfig": { "OnFailure": { "Destination": next }, "OnSuccess": {} },
+    });
+    assert_eq!(answer, expected);
+    let updated = world.done(update, with(f.clone(), json!({ "MaximumEventAgeInSeconds": 60 }))).await;
+    assert_eq!(updated, with(expected.clone(), json!({ "MaximumEventAgeInSeconds": 60 })), "the rest stays");
+    assert_eq!(world.done(get, f.clone()).await, updated);
+    assert_eq!(world.done(list, f.clone()).await["FunctionEventInvokeConfigs"], json!([updated]));
+    let replaced = world.done(put, with(f.clone(), json!({ "MaximumRetryAttempts": 1 }))).await;
+    assert_eq!(replaced["DestinationConfig"], json!({ "OnFailure": {}, "OnSuccess": {} }), "what is left out is gone");
+    world.done(delete, f.clone()).await;
+    world.refused(get, f, missing, not_configured).await;
 }

@@ -181,3 +181,87 @@ async fn rows_wait_and_die() {
     assert_eq!(letters.len(), 1000, "the oldest made room, in the commit that moved the row");
     assert_eq!(letters.first().map(String::as_bytes), Some(older(1).as_slice()));
 }
+
+/// 64 rows that nobody can read stand before the one that matters.
+#[tokio::test]
+async fn unreadable_rows_hold_up_nobody() {
+    let world = World::new();
+    let ca = world.registered_ca("Factory").await;
+    let write = |n: usize| store::Write {
+        key: format!("outbox/registered/{n:064}").into_bytes(),
+        value: Some(Bytes::from_static(b"no JSON")),
+        expect: store::Expect::Absent,
+    };
+    world.store.commit((0..64).map(write).collect()).await.expect("written");
+    let device = device(&ca, "device-1");
+    world.connect(&device, "d").await.expect_err("closed");
+    let claim = listen(&world);
+    let _running = world.run();
+    assert_eq!(event(&claim).await["certificateId"], id_of(&device));
+    assert_eq!(world.keys("outbox/").len(), 64, "nothing is thrown away");
+}
+
+/// Events of a function that is gone are given up at once, and can be looked at, replayed and dropped.
+#[tokio::test]
+async fn dead_letters_are_listed_replayed_and_dropped() {
+    let world = World::new();
+    let op = world.services.op(world.root());
+    let letters = world.services.dead_letters();
+    world.function("f").await;
+    for n in 0..3 {
+        let payload = {
+            use base64::Engine as _;
+            base64::engine::general_purpose::STANDARD.encode(format!("{{\"n\":{n}}}"))
+        };
+        let input = json!({ "FunctionName": "f", "InvocationType": "Event", "Payload": payload });
+        world.done("lambda:InvokeFunction", input).await;
+        world.pass_ms(1);
+    }
+    let pending = world.services.pending_invocations(&op, None, 2).await.expect("a page");
+    assert_eq!(
+        (pending.invocations.len(), pending.next.as_ref()),
+        (2, pending.invocations.last().map(|last| &last.id))
+    );
+    let rest = world.services.pending_invocations(&op, pending.next.as_deref(), 2).await.expect("a page");
+    assert_eq!((rest.invocations.len(), rest.next), (1, None));
+
+    world.done("lambda:DeleteFunction", json!({ "FunctionName": "f" })).await;
+    // One of the same name is not the one that the events were for.
+    world.done("lambda:CreateFunction", crate::world::function_input("f", &crate::world::role_arn("role-of-f"))).await;
+    let running = world.run();
+    let die = async {
+        while !rows(&world).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), die).await.expect("given up at once");
+    running.send_replace(true);
+    let page = letters.list(&op, None, 2).await.expect("a page");
+    let second = letters.list(&op, page.next.as_deref(), 2).await.expect("a page");
+    assert_eq!((page.dead_letters.len(), second.dead_letters.len(), second.next), (2, 1, None));
+    let first = &page.dead_letters[0];
+    assert_eq!((first.function_arn.as_str(), first.condition.as_str()), (function_arn("f").as_str(), "Impossible"));
+    assert!(first.response.contains("deleted"), "{}", first.response);
+    let whole = letters.describe(&op, &first.id).await.expect("it is there");
+    assert_eq!(whole.payload, Some(json!({ "n": 0 })));
+
+    let op = world.services.op(world.root());
+    let replayed = letters.replay(&op, &first.id).await.expect("replayed");
+    assert_eq!(world.keys("invocation/"), [format!("invocation/{replayed}")]);
+    assert_eq!(rows(&world)[0]["r"]["created_at"], world.now_ms());
+    let gone = letters.replay(&op, &first.id).await.expect_err("it is gone");
+    assert_eq!(gone.code, "ResourceNotFoundException");
+    letters.drop_one(&op, &second.dead_letters[0].id).await.expect("dropped");
+    assert_eq!(letters.drop_one(&op, "none").await.expect_err("none").code, "ResourceNotFoundException");
+    assert_eq!(world.keys("dead-letter/").len(), 1);
+
+    let caller = world.role("caller").await;
+    let op = world.services.op(caller);
+    let denied = letters.list(&op, None, 2).await.expect_err("denied");
+    assert!(denied.message.contains("landfall:ListDeadLetters"), "{denied}");
+    world.grant("caller", "landfall:*DeadLetter*", "*").await;
+    assert_eq!(letters.list(&op, None, 2).await.expect("allowed").dead_letters.len(), 1);
+    let id = &page.dead_letters[1].id;
+    letters.drop_one(&op, id).await.expect("allowed");
+    assert!(world.services.pending_invocations(&op, None, 1).await.is_err(), "another right");
+}

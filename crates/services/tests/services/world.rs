@@ -191,6 +191,22 @@ impl World {
             "lambda:UpdateFunctionConfiguration" => shown(lambda.update_function_configuration(op, read(input)).await),
             "lambda:RemovePermission" => shown(lambda.remove_permission(op, read(input)).await),
             "lambda:GetPolicy" => shown(lambda.get_policy(op, read(input)).await),
+            "lambda:DeleteFunction" => shown(lambda.delete_function(op, read(input)).await),
+            "lambda:PutFunctionEventInvokeConfig" => {
+                shown(lambda.put_function_event_invoke_config(op, read(input)).await)
+            }
+            "lambda:UpdateFunctionEventInvokeConfig" => {
+                shown(lambda.update_function_event_invoke_config(op, read(input)).await)
+            }
+            "lambda:GetFunctionEventInvokeConfig" => {
+                shown(lambda.get_function_event_invoke_config(op, read(input)).await)
+            }
+            "lambda:ListFunctionEventInvokeConfigs" => {
+                shown(lambda.list_function_event_invoke_configs(op, read(input)).await)
+            }
+            "lambda:DeleteFunctionEventInvokeConfig" => {
+                shown(lambda.delete_function_event_invoke_config(op, read(input)).await)
+            }
             "lambda:UpdateFunctionCode" => shown(lambda.update_function_code(op, read(input)).await),
             "lambda:InvokeFunction" => shown(lambda.invoke(op, read(input)).await),
             "lambda:AddPermission" => shown(lambda.add_permission(op, read(input)).await),
@@ -296,6 +312,11 @@ impl World {
         self.done("lambda:CreateFunction", function_input(name, &role_arn(&format!("role-of-{name}")))).await;
     }
 
+    /// How many packages the store has.
+    pub async fn packages(&self) -> usize {
+        self.store.blobs().ids().await.expect("the store lists").len()
+    }
+
     /// Keys below a prefix, as the store has them.
     pub fn keys(&self, prefix: &str) -> Vec<String> {
         let records = self.store.scan(prefix.as_bytes()).expect("the store reads");
@@ -364,9 +385,13 @@ pub fn trust() -> String {
 }
 
 pub fn zip() -> String {
+    zip_of("exports.handler = async () => null;")
+}
+
+pub fn zip_of(source: &str) -> String {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     writer.start_file("index.js", zip::write::SimpleFileOptions::default()).expect("a file");
-    writer.write_all(b"exports.handler = async () => null;").expect("in memory");
+    writer.write_all(source.as_bytes()).expect("in memory");
     STANDARD.encode(writer.finish().expect("a zip").into_inner())
 }
 

@@ -3,13 +3,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::invocation::InvocationRow;
+use super::row::InvocationRow;
 
 /// What a row takes beside its payload: names, times, keys, its place in the queue.
 const ROW_OVERHEAD_BYTES: usize = 512;
 
 #[derive(Debug)]
-pub(crate) struct Backlog {
+pub(super) struct Backlog {
     rows_max: usize,
     bytes_max: usize,
     held: Mutex<Held>,
@@ -23,15 +23,15 @@ struct Held {
 
 /// It did not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(super) struct Full;
 
 impl Backlog {
-    pub(crate) fn new(rows_max: usize, bytes_max: usize) -> Self {
+    pub(super) fn new(rows_max: usize, bytes_max: usize) -> Self {
         Self { rows_max, bytes_max, held: Mutex::default() }
     }
 
     /// All of them or none.
-    pub(crate) fn take(&self, rows: &[InvocationRow]) -> Result<(), Full> {
+    pub(super) fn take(&self, rows: &[InvocationRow]) -> Result<(), Full> {
         let bytes: usize = rows.iter().map(weight_bytes).sum();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = held.rows + rows.len() <= self.rows_max && held.bytes + bytes <= self.bytes_max;
@@ -44,21 +44,21 @@ impl Backlog {
     }
 
     /// Those that are there already, at start: they are not refused any more.
-    pub(crate) fn take_over(&self, row: &InvocationRow) {
+    pub(super) fn take_over(&self, row: &InvocationRow) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.rows += 1;
         held.bytes += weight_bytes(row);
     }
 
-    pub(crate) fn give_back(&self, rows: usize, bytes: usize) {
+    pub(super) fn give_back(&self, rows: usize, bytes: usize) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.rows = held.rows.saturating_sub(rows);
         held.bytes = held.bytes.saturating_sub(bytes);
     }
 }
 
-pub(crate) fn weight_bytes(row: &InvocationRow) -> usize {
-    row.payload_bytes() + ROW_OVERHEAD_BYTES
+pub(super) fn weight_bytes(row: &InvocationRow) -> usize {
+    row.payload.len() + ROW_OVERHEAD_BYTES
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use domain::Timestamp;
 
-use crate::invocation::InvocationRow;
+use super::backlog::weight_bytes;
+use super::row::InvocationRow;
 
 /// Invocations under way at once, in all. Each is a task and a message to a worker; the work is the worker's.
 const RUNNING_MAX: usize = 256;
@@ -20,20 +21,28 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// One that is to be run at its time.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(super) struct Waiting {
     pub at: Timestamp,
     pub id: String,
     pub function_arn: String,
+    /// What the row takes of the room for all.
+    pub weight_bytes: usize,
     /// The row itself where none is stored.
     pub unstored: Option<Box<InvocationRow>>,
 }
 
 impl Waiting {
-    pub(crate) fn stored(row: &InvocationRow) -> Self {
-        Self { at: row.next_at, id: row.id.clone(), function_arn: row.function_arn.clone(), unstored: None }
+    pub(super) fn stored(row: &InvocationRow) -> Self {
+        Self {
+            at: row.next_at,
+            id: row.id.clone(),
+            function_arn: row.function_arn.clone(),
+            weight_bytes: weight_bytes(row),
+            unstored: None,
+        }
     }
 
-    pub(crate) fn unstored(row: InvocationRow) -> Self {
+    pub(super) fn unstored(row: InvocationRow) -> Self {
         Self { unstored: Some(Box::new(row.clone())), ..Self::stored(&row) }
     }
 
@@ -64,7 +73,7 @@ impl Ord for Waiting {
 
 /// Derived from the rows, but for those of QoS 0 messages.
 #[derive(Debug, Default)]
-pub(crate) struct Queue {
+pub(super) struct Queue {
     later: BinaryHeap<Reverse<Waiting>>,
     functions: HashMap<String, Lane>,
     running: usize,
@@ -77,12 +86,25 @@ struct Lane {
 }
 
 impl Queue {
-    pub(crate) fn push(&mut self, waiting: Waiting) {
+    pub(super) fn push(&mut self, waiting: Waiting) {
         self.later.push(Reverse(waiting));
     }
 
+    /// What waits for this function is due now.
+    pub(super) fn hasten(&mut self, function_arn: &str, now: Timestamp) {
+        let later = std::mem::take(&mut self.later).into_iter();
+        self.later = later
+            .map(|Reverse(mut waiting)| {
+                if waiting.function_arn == function_arn {
+                    waiting.at = waiting.at.min(now);
+                }
+                Reverse(waiting)
+            })
+            .collect();
+    }
+
     /// What may start now, counted as running; or how long until something may.
-    pub(crate) fn start_next(&mut self, now: Timestamp) -> Result<Waiting, Duration> {
+    pub(super) fn start_next(&mut self, now: Timestamp) -> Result<Waiting, Duration> {
         while let Some(Reverse(waiting)) = self.later.pop() {
             if waiting.at > now {
                 self.later.push(Reverse(waiting));
@@ -105,11 +127,12 @@ impl Queue {
     }
 
     /// Waiting and running.
-    pub(crate) fn counts(&self) -> (usize, usize) {
+    pub(super) fn counts(&self) -> (usize, usize) {
         (self.later.len() + self.functions.values().map(|lane| lane.due.len()).sum::<usize>(), self.running)
     }
 
-    pub(crate) fn finished(&mut self, function_arn: &str) {
+    pub(super) fn finished(&mut self, function_arn: &str) {
+    pub(super) fn finished(&mut self, function_arn: &str) {
         let Some(lane) = self.functions.get_mut(function_arn) else { return };
         lane.running = lane.running.saturating_sub(1);
         self.running = self.running.saturating_sub(1);
@@ -132,7 +155,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
     fn waiting(function: &str, number: usize, at: Timestamp) -> Waiting {
-        Waiting { at, id: format!("{number:05}"), function_arn: function.to_owned(), unstored: None }
+        Waiting { at, id: format!("{number:05}"), function_arn: function.to_owned(), weight_bytes: 0, unstored: None }
     }
 
     fn started(queue: &mut Queue, now: Timestamp) -> Vec<String> {
@@ -174,5 +197,16 @@ mod tests {
         queue.finished("f");
         assert!(queue.functions.is_empty() && queue.running == 0);
         assert_eq!(queue.start_next(NOW), Err(PAUSE_MAX));
+    }
+
+    #[test]
+    fn what_waits_for_one_function_can_be_hastened() {
+        let mut queue = Queue::default();
+        for (function, number) in [("f", 1), ("g", 2), ("f", 3)] {
+            queue.push(waiting(function, number, NOW.plus_millis(500)));
+        }
+        queue.hasten("f", NOW);
+        assert_eq!(started(&mut queue, NOW), ["00001", "00003"]);
+        assert_eq!(started(&mut queue, NOW.plus_millis(500)), ["00002"]);
     }
 }
