@@ -5,6 +5,7 @@
 mod authentication;
 mod aws_calls;
 mod catalog;
+mod dead_letter_pages;
 mod dispatch;
 mod door;
 mod errors;

@@ -1,11 +1,11 @@
 //! `/_landfall/...`: what AWS has no operation for. Health and the root CA are for anybody who can reach the port;
-//! admission records and the inspection are for the account's root.
+//! admission records and the inspection are for the account's root, events of functions also for roles that may.
 
 use bytes::Bytes;
 use domain::CertificateId;
 use serde_json::json;
-use services::Caller;
 use services::admission::AdmissionFilter;
+use services::{Caller, Op};
 
 use crate::authentication::{self, IsGlobal};
 use crate::errors::Fault;
@@ -14,7 +14,7 @@ use crate::message::{Answer, Head};
 use crate::{Api, form};
 
 const PREFIX: &str = "/_landfall/";
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 /// Records in an answer when the request does not say.
 const LAST_DEFAULT: usize = 20;
@@ -26,17 +26,21 @@ pub(crate) fn is_own(path: &str) -> bool {
 
 impl Api {
     /// Our own pages take no body.
-    pub(crate) fn own_page(&self, head: &Head) -> Answer {
-        match (head.method.as_str(), head.path.strip_prefix(PREFIX).unwrap_or_default()) {
+    pub(crate) async fn own_page(&self, head: &Head, request_id: &str) -> Answer {
+        let page = head.path.strip_prefix(PREFIX).unwrap_or_default();
+        if let Some(answer) = self.dead_letter_page(head, page, request_id).await {
+            return answer;
+        }
+        match (head.method.as_str(), page) {
             ("GET", "health") => self.health(),
             ("GET", "root-ca.pem") => {
                 Answer::new(200, "application/x-pem-file", self.inner.settings.root_ca_pem.clone())
             }
-            ("GET", "admission-records") => match self.root_only(head) {
+            ("GET", "admission-records") => match self.root_only(head, request_id) {
                 Ok(()) => self.admission_records(head),
                 Err(answer) => *answer,
             },
-            ("GET", "inspection") => match self.root_only(head) {
+            ("GET", "inspection") => match self.root_only(head, request_id) {
                 Ok(()) => self.inspection(),
                 Err(answer) => *answer,
             },
@@ -45,7 +49,8 @@ impl Api {
         }
     }
 
-    fn root_only(&self, head: &Head) -> Result<(), Box<Answer>> {
+    /// Whoever signed the request, for our own service name.
+    pub(crate) fn signed_op(&self, head: &Head, request_id: &str) -> Result<Op, Box<Answer>> {
         let services = &self.inner.services;
         let refuse = |fault| Box::new(unauthenticated(&fault));
         let claim = authentication::claim(head).map_err(refuse)?;
@@ -54,8 +59,13 @@ impl Api {
         if claim.service != "landfall" {
             return Err(Box::new(plain(403, "Credential should be scoped to correct service: 'landfall'.")));
         }
-        self.inner.keys.verify(head, &Bytes::new(), &claim, &credential, services.now()).map_err(refuse)?;
-        match credential.caller {
+        let now = services.now();
+        self.inner.keys.verify(head, &Bytes::new(), &claim, &credential, now).map_err(refuse)?;
+        Ok(Op { caller: credential.caller, now, request_id: request_id.to_owned() })
+    }
+
+    fn root_only(&self, head: &Head, request_id: &str) -> Result<(), Box<Answer>> {
+        match self.signed_op(head, request_id)?.caller {
             Caller::Root { .. } => Ok(()),
             Caller::Role(_) | Caller::Session(_) => {
                 Err(Box::new(plain(403, "Only the account's root may read this page.")))
@@ -108,13 +118,15 @@ fn asked(query: &str) -> Result<(AdmissionFilter, usize), &'static str> {
 
 fn unauthenticated(fault: &Fault) -> Answer {
     match fault {
-        Fault::MissingToken => plain(403, "Sign the request for the service `landfall`, with the root credentials."),
+        Fault::MissingToken => {
+            plain(403, "Sign the request for the service `landfall`, with credentials of this server.")
+        }
         Fault::IncompleteSignature(text) | Fault::BadSignature(text) => plain(403, text),
         _ => plain(403, "The security token included in the request is invalid."),
     }
 }
 
-fn plain(status: u16, sentence: &str) -> Answer {
+pub(crate) fn plain(status: u16, sentence: &str) -> Answer {
     Answer::new(status, JSON, json!({ "message": sentence }).to_string())
 }
 

@@ -168,7 +168,7 @@ async fn answer(api: &Api, head: &Head, body: Incoming, request_id: &str) -> Ans
         return Answer::new(421, "application/json", serde_json::json!({ "message": sentence }).to_string());
     }
     if own_pages::is_own(&head.path) {
-        return api.own_page(head);
+        return api.own_page(head, request_id).await;
     }
     let opened = match api.open(head, request_id) {
         Ok(opened) => opened,

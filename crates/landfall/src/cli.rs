@@ -29,6 +29,10 @@ pub enum Verb {
     Explain(ExplainArguments),
     /// Look at everything that a server needs, and say what to do. Takes the flags of `serve`.
     Doctor(Box<ServeFlags>),
+    /// List, replay or drop events that their function failed and that were given up.
+    DeadLetters(DeadLettersArguments),
+    /// List events that a function is still to get.
+    Invocations(InvocationsArguments),
     /// Make and register the CA that signs devices.
     Ca(CaArguments),
     /// Make devices.
@@ -128,6 +132,48 @@ pub struct ExplainArguments {
     #[arg(long, value_name = "ADDR")]
     pub source: Option<String>,
     /// The records themselves, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct DeadLettersArguments {
+    /// The running server's data directory.
+    #[arg(long, value_name = "DIR", env = "LANDFALL_DATA_DIR", default_value = "./landfall-data", global = true)]
+    pub data_dir: PathBuf,
+    /// The letters themselves, one JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub verb: Option<DeadLetterVerb>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum DeadLetterVerb {
+    /// Print one with its event.
+    Show { id: String },
+    /// Hand the events to their functions again, from the first attempt.
+    Replay {
+        ids: Vec<String>,
+        /// Every one that is there.
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+    /// Forget them.
+    Drop {
+        ids: Vec<String>,
+        /// Every one that is there.
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct InvocationsArguments {
+    /// The running server's data directory.
+    #[arg(long, value_name = "DIR", env = "LANDFALL_DATA_DIR", default_value = "./landfall-data")]
+    pub data_dir: PathBuf,
+    /// The invocations themselves, one JSON object a line.
     #[arg(long)]
     pub json: bool,
 }

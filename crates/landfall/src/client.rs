@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fleet::{AwsClient, AwsRequest, AwsResponse, ClientTls, Credentials};
+use fleet::{AwsClient, AwsRequest, AwsResponse, ClientTls, Credentials, Method};
 
 use crate::Sentence;
 use crate::data_dir::DataDir;
@@ -37,7 +37,12 @@ pub fn of(run: &RunFile, data_dir: &DataDir) -> Result<AwsClient, Sentence> {
 
 /// GET on one of our own pages, which must succeed.
 pub async fn get_own(data_dir: &Path, path: &str, query: &str) -> Result<serde_json::Value, Sentence> {
-    let answer = ask_own(data_dir, path, query).await?;
+    call_own(data_dir, Method::GET, path, query).await
+}
+
+/// A request without a body to one of our own pages, which must succeed.
+pub async fn call_own(data_dir: &Path, method: Method, path: &str, query: &str) -> Result<serde_json::Value, Sentence> {
+    let answer = send_own(data_dir, method, path, query).await?;
     if answer.status != 200 {
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         return Err(format!("the server answered {}: {text}", answer.status).into());
@@ -47,10 +52,14 @@ pub async fn get_own(data_dir: &Path, path: &str, query: &str) -> Result<serde_j
 
 /// GET on one of our own pages, whatever the answer.
 pub async fn ask_own(data_dir: &Path, path: &str, query: &str) -> Result<AwsResponse, Sentence> {
+    send_own(data_dir, Method::GET, path, query).await
+}
+
+async fn send_own(data_dir: &Path, method: Method, path: &str, query: &str) -> Result<AwsResponse, Sentence> {
     let data_dir = DataDir::existing(data_dir)?;
     let run = RunFile::read(&data_dir)?;
     let client = of(&run, &data_dir)?;
-    let request = AwsRequest { service: "landfall", path, query, ..AwsRequest::default() };
+    let request = AwsRequest { service: "landfall", method, path, query, ..AwsRequest::default() };
     match client.with_deadline(DEADLINE).call(&request).await {
         Err(err) => Err(format!(
             "the server at {} cannot be reached ({err}). If it is gone, start it again: landfall serve --data-dir {}",

@@ -5,6 +5,7 @@ mod banner;
 mod cli;
 mod client;
 mod data_dir;
+mod dead_letters;
 mod demo;
 mod doctor;
 mod env;
@@ -40,6 +41,8 @@ fn main() -> ExitCode {
         Verb::Env(arguments) => env::main(&arguments),
         Verb::Health(arguments) => health::main(&arguments),
         Verb::Explain(arguments) => explain::main(&arguments),
+        Verb::DeadLetters(arguments) => dead_letters::main(&arguments),
+        Verb::Invocations(arguments) => dead_letters::pending(&arguments),
         Verb::Ca(arguments) => factory::ca(&arguments),
         Verb::Device(arguments) => factory::device(&arguments),
         Verb::Doctor(flags) => return doctor::main(&flags),

@@ -1,5 +1,6 @@
 # Lambda's operations as boto3 uses them: what they answer, page by page, and what they refuse. It asserts by itself and
 # prints `{}` at the end.
+import base64
 import io
 import json
 import zipfile
@@ -83,5 +84,51 @@ refused('ResourceNotFoundException', 404, 'Statement other', lambda_.remove_perm
         StatementId='other')
 assert status(lambda_.remove_permission(FunctionName='one', StatementId='iot', RevisionId=policy['RevisionId'])) == 204
 refused('ResourceNotFoundException', 404, 'No policy', lambda_.remove_permission, FunctionName='one', StatementId='iot')
+
+# Invocations of every type, the log's tail among them.
+event = json.dumps({'n': 1}).encode()
+answer = lambda_.invoke(FunctionName='one', Payload=event, LogType='Tail')
+assert (status(answer), answer['StatusCode'], answer['ExecutedVersion']) == (200, 200, '$LATEST'), answer
+assert json.load(answer['Payload']) == {'n': 1}
+log = base64.b64decode(answer['LogResult']).decode()
+assert 'START RequestId: ' in log and '\tstage test' in log and 'REPORT RequestId: ' in log, log
+assert 'LogResult' not in lambda_.invoke(FunctionName='one', Payload=event)
+dry = lambda_.invoke(FunctionName='one', InvocationType='DryRun')
+assert (status(dry), dry['StatusCode']) == (204, 204), dry
+left = lambda_.invoke(FunctionName='one', InvocationType='Event', Payload=event)
+assert (status(left), left['StatusCode'], left['Payload'].read()) == (202, 202, b''), left
+create('throws', "exports.handler = async () => { throw new TypeError('no'); };")
+failed = lambda_.invoke(FunctionName='throws')
+assert (status(failed), failed['FunctionError']) == (200, 'Unhandled'), failed
+assert json.load(failed['Payload'])['errorType'] == 'TypeError'
+refused('InvalidRequestContentException', 400, 'json', lambda_.invoke, FunctionName='one', Payload=b'{n}')
+refused('ResourceNotFoundException', 404, 'function:nothere', lambda_.invoke, FunctionName='nothere')
+
+# Event-invoke configurations.
+arn = 'arn:aws:lambda:us-east-1:123456789012:function:'
+refused('ResourceNotFoundException', 404, "doesn't have an EventInvokeConfig", lambda_.get_function_event_invoke_config,
+        FunctionName='one')
+refused('InvalidParameterValueException', 400, 'at least one', lambda_.put_function_event_invoke_config,
+        FunctionName='one')
+refused('InvalidParameterValueException', 400, "doesn't have permission", lambda_.put_function_event_invoke_config,
+        FunctionName='one', DestinationConfig={'OnFailure': {'Destination': arn + 'two'}})
+put = lambda_.put_function_event_invoke_config(FunctionName='one', MaximumRetryAttempts=0)
+assert put['FunctionArn'] == arn + 'one:$LATEST', put
+assert put['DestinationConfig'] == {'OnSuccess': {}, 'OnFailure': {}}, put
+updated = lambda_.update_function_event_invoke_config(FunctionName='one', MaximumEventAgeInSeconds=60)
+assert (updated['MaximumRetryAttempts'], updated['MaximumEventAgeInSeconds']) == (0, 60), updated
+assert lambda_.get_function_event_invoke_config(FunctionName='one')['LastModified'] == updated['LastModified']
+listed = lambda_.get_paginator('list_function_event_invoke_configs').paginate(FunctionName='one').build_full_result()
+assert len(listed['FunctionEventInvokeConfigs']) == 1, listed
+assert status(lambda_.delete_function_event_invoke_config(FunctionName='one')) == 204
+refused('ResourceNotFoundException', 404, "doesn't have", lambda_.delete_function_event_invoke_config,
+        FunctionName='one')
+
+# The end.
+assert status(lambda_.delete_function(FunctionName='one')) == 204
+refused('ResourceNotFoundException', 404, 'function:one', lambda_.get_function, FunctionName='one')
+refused('ResourceNotFoundException', 404, 'function:one', lambda_.delete_function, FunctionName='one')
+refused('InvalidParameterValueException', 400, 'cannot be deleted', lambda_.delete_function, FunctionName='two',
+        Qualifier='$LATEST')
 
 print('{}')

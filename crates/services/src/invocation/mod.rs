@@ -6,7 +6,7 @@ mod backlog;
 mod bounds;
 pub mod dead_letter;
 mod destination;
-mod pending;
+pub mod pending;
 mod queue;
 mod row;
 

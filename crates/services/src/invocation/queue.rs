@@ -132,7 +132,6 @@ impl Queue {
     }
 
     pub(super) fn finished(&mut self, function_arn: &str) {
-    pub(super) fn finished(&mut self, function_arn: &str) {
         let Some(lane) = self.functions.get_mut(function_arn) else { return };
         lane.running = lane.running.saturating_sub(1);
         self.running = self.running.saturating_sub(1);
