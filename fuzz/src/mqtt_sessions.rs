@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use mqtt::codec::Outgoing;
 use mqtt::packet::{Properties, ReasonCode};
 use mqtt::session::PublishToken;
-use mqtt::{Action, Decoder, Limits, Packet, PacketId, Qos, Session, TopicName};
+use mqtt::{Action, Decoder, Delivery, Limits, Packet, PacketId, Qos, Session, TopicName, Welcome};
 
 /// Small, so that every bound is met soon.
 const LIMITS: Limits = Limits {
@@ -12,7 +12,8 @@ const LIMITS: Limits = Limits {
     payload_bytes_max: 1024,
     filters_per_subscribe_max: 4,
     client_id_bytes_max: 64,
-    acks_owed_max: 3,
+    receive_max: 3,
+    topic_alias_max: 2,
     in_flight_max: 3,
     ..Limits::STANDARD
 };
@@ -48,8 +49,8 @@ struct Driver {
     closed: bool,
     /// Everything the session has written.
     written: BytesMut,
-    /// Packet identifiers of QoS 1 publishes in their order, and how many of them are answered.
-    owed: Vec<PacketId>,
+    /// Packet identifiers of publishes in their order, with QoS 1 and with QoS 2, and how many of them are answered.
+    owed: [Vec<PacketId>; 2],
     answered: usize,
 }
 
@@ -63,7 +64,7 @@ impl Driver {
             deciding: false,
             closed: false,
             written: BytesMut::new(),
-            owed: Vec::new(),
+            owed: [Vec::new(), Vec::new()],
             answered: 0,
         }
     }
@@ -77,7 +78,7 @@ impl Driver {
             }
             4 if how_much == 0 => self.session.refuse_connect(ReasonCode::NotAuthorized),
             4 if self.deciding => {
-                self.session.accept_connect(None, self.now_ms);
+                self.session.accept_connect(Welcome::default(), self.now_ms);
                 self.deciding = false;
             }
             5 if !self.publishes.is_empty() => {
@@ -85,7 +86,11 @@ impl Driver {
                 if self.session.is_connected() {
                     self.answered += usize::from(packet_id.is_some());
                 }
-                self.session.publish_accepted(token);
+                match how_much % 4 {
+                    3 => self.session.publish_refused(token, ReasonCode::NotAuthorized),
+                    2 => self.session.publish_unheard(token),
+                    _ => self.session.publish_accepted(token),
+                }
             }
             6 => self.deliver(how_much),
             7 if how_much == 255 => {
@@ -101,14 +106,20 @@ impl Driver {
     }
 
     fn deliver(&mut self, how_much: u8) {
-        let (topic, payload) = (TopicName::parse("a/b").expect("a topic"), Bytes::from(vec![b'x'; how_much.into()]));
-        let qos = if how_much.is_multiple_of(2) { Qos::AtMostOnce } else { Qos::AtLeastOnce };
+        let (topic, payload) =
+            (TopicName::parse("a/long/topic").expect("a topic"), Bytes::from(vec![b'x'; how_much.into()]));
+        let qos = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce][usize::from(how_much % 3)];
         let (was_full, before) = (self.session.window_is_full(), self.session.out().len());
         let message = Outgoing { topic: &topic, payload: &payload, qos, retain: false, properties: &Properties::new() };
-        let delivered = self.session.deliver(&message).is_ok();
+        let delivery = Delivery {
+            expires_at_ms: (how_much > 200).then_some(self.now_ms + 1),
+            tag: (how_much > 100).then_some(1),
+            ..Delivery::plain(message)
+        };
+        let delivered = self.session.deliver(&delivery, self.now_ms).is_ok();
         assert_eq!(delivered, self.session.out().len() > before, "written exactly if taken");
         assert!(!delivered || self.session.is_connected());
-        assert!(!(delivered && qos == Qos::AtLeastOnce && was_full), "the window holds");
+        assert!(!(delivered && qos != Qos::AtMostOnce && was_full), "the window holds");
     }
 
     fn poll(&mut self) {
@@ -116,8 +127,9 @@ impl Driver {
             assert!(!self.closed, "nothing comes after the end");
             self.act(Some(action));
         }
-        assert!(self.publishes.len() + self.owed.len() < 1 << 16);
-        assert!(self.owed.len() - self.answered <= usize::from(LIMITS.acks_owed_max) || self.closed);
+        let owed = self.owed.iter().map(Vec::len).sum::<usize>();
+        assert!(self.publishes.len() + owed < 1 << 16);
+        assert!(owed - self.answered <= usize::from(LIMITS.receive_max) || self.closed);
         let out = self.session.out().split();
         self.written.extend_from_slice(&out);
     }
@@ -129,7 +141,11 @@ impl Driver {
             Some(Action::Publish { publish, token }) => {
                 assert!(publish.payload.len() <= LIMITS.payload_bytes_max);
                 assert!(publish.qos <= LIMITS.qos_max);
-                self.owed.extend(publish.packet_id);
+                match publish.qos {
+                    Qos::AtMostOnce => {}
+                    Qos::AtLeastOnce => self.owed[0].extend(publish.packet_id),
+                    Qos::ExactlyOnce => self.owed[1].extend(publish.packet_id),
+                }
                 self.publishes.push((publish.packet_id, token));
             }
             Some(Action::Subscribe(subscribe)) => {
@@ -141,6 +157,8 @@ impl Driver {
                 let codes = vec![ReasonCode::Success; unsubscribe.filters.len()];
                 self.session.unsubscribe_answered(unsubscribe.packet_id, codes);
             }
+            Some(Action::Release(packet_id)) => self.session.publish_released(packet_id),
+            Some(Action::Acknowledged { .. }) => {}
             Some(Action::Closed(_)) => {
                 assert!(!self.closed, "it ends once");
                 self.closed = true;
@@ -154,15 +172,23 @@ impl Driver {
         let out = self.session.out().split();
         self.written.extend_from_slice(&out);
         let mut decoder = Decoder::for_client(self.session.version(), LIMITS.packet_bytes_max);
-        let (mut acknowledged, mut is_first) = (Vec::new(), true);
+        decoder.offer_topic_aliases(LIMITS.topic_alias_out_max);
+        let (mut acknowledged, mut received, mut is_first) = (Vec::new(), Vec::new(), true);
         while let Some(packet) = decoder.decode(&mut self.written).expect("the server writes whole packets") {
             assert_eq!(is_first, matches!(packet, Packet::ConnAck(_)), "CONNACK comes first and once: {packet:?}");
             is_first = false;
-            if let Packet::PubAck(ack) = packet {
-                acknowledged.push(ack.packet_id);
+            match packet {
+                Packet::PubAck(ack) if ack.code != ReasonCode::PacketIdentifierInUse => {
+                    acknowledged.push(ack.packet_id);
+                }
+                Packet::PubRec(ack) if ack.code != ReasonCode::PacketIdentifierInUse => received.push(ack.packet_id),
+                _ => {}
             }
         }
         assert!(self.written.is_empty(), "no torn packet");
-        assert!(self.owed.starts_with(&acknowledged), "acknowledged {acknowledged:?} of {:?}", self.owed);
+        let [at_least_once, exactly_once] = &self.owed;
+        assert!(at_least_once.starts_with(&acknowledged), "acknowledged {acknowledged:?} of {at_least_once:?}");
+        // A message that comes again is answered again, so PUBRECs may be more than messages.
+        assert!(received.iter().all(|packet_id| exactly_once.contains(packet_id)), "{received:?} of {exactly_once:?}");
     }
 }

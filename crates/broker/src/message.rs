@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use mqtt::codec::{Outgoing, encode_at_most_once};
 use mqtt::packet::Properties;
 use mqtt::session::NotDelivered;
-use mqtt::{Qos, Session, TopicName, Version};
+use mqtt::{Delivery as Outbound, Qos, Session, TopicName, Version};
 
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -64,7 +64,7 @@ impl Published {
 
 impl Delivery {
     /// Writes the message to the session's client. In a fan-out with QoS 0 the bytes are made once for all.
-    pub fn write_to(&self, session: &mut Session) -> Result<(), NotDelivered> {
+    pub fn write_to(&self, session: &mut Session, now_ms: u64) -> Result<(), NotDelivered> {
         let is_shared = Arc::strong_count(&self.message) > 1;
         if self.qos == Qos::AtMostOnce
             && session.version() == Version::V311
@@ -73,7 +73,7 @@ impl Delivery {
         {
             return session.deliver_encoded(frame);
         }
-        session.deliver(&self.message.outgoing(self.qos))
+        session.deliver(&Outbound::plain(self.message.outgoing(self.qos)), now_ms).map(|_| ())
     }
 }
 

@@ -18,19 +18,30 @@ const FILTERS_PER_SUBSCRIBE_MAX: usize = 8;
 pub(crate) const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
 /// Unacknowledged QoS 1 publishes, each way.
 const IN_FLIGHT_MAX: u16 = 100;
+/// Both ways.
+const TOPIC_ALIAS_MAX: u16 = 8;
+/// No session outlives its connection yet.
+const SESSION_EXPIRY_S_MAX: u32 = 0;
 
 pub(crate) fn session_limits(limits: &Limits) -> SessionLimits {
     SessionLimits {
         packet_bytes_max: PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_BYTES_MAX,
         payload_bytes_max: PAYLOAD_BYTES_MAX,
         qos_max: Qos::AtLeastOnce,
+        // Nothing is retained yet.
+        retain: false,
+        subscription_ids: false,
         filters_per_subscribe_max: FILTERS_PER_SUBSCRIBE_MAX,
         client_id_bytes_max: CLIENT_ID_BYTES_MAX,
-        empty_client_id: EmptyClientId::Refused,
+        empty_client_id: EmptyClientId::AssignedIn5,
         keepalive: KeepAlive::Clamped { s_min: KEEPALIVE_S_MIN, s_max: KEEPALIVE_S_MAX },
         connect_timeout_ms: u64::try_from(limits.connect_timeout.as_millis()).unwrap_or(u64::MAX),
-        acks_owed_max: IN_FLIGHT_MAX,
+        session_expiry_s_max: SESSION_EXPIRY_S_MAX,
+        session_expiry_311_s: SESSION_EXPIRY_S_MAX,
+        receive_max: IN_FLIGHT_MAX,
         in_flight_max: IN_FLIGHT_MAX,
+        topic_alias_max: TOPIC_ALIAS_MAX,
+        topic_alias_out_max: TOPIC_ALIAS_MAX,
     }
 }
 

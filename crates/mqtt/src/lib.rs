@@ -9,6 +9,6 @@ pub mod tree;
 
 pub use codec::{DecodeError, Decoder, EncodeError, encode};
 pub use packet::{Packet, PacketId, Qos, Version};
-pub use session::{Action, Closed, Limits, Session};
+pub use session::{Action, Closed, Delivery, Limits, Session, Welcome};
 pub use topic::{TopicFilter, TopicName};
 pub use tree::SubscriptionTree;

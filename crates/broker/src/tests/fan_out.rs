@@ -4,7 +4,7 @@ use std::thread;
 
 use bytes::{Bytes, BytesMut};
 use mqtt::packet::{Connect, Packet};
-use mqtt::{Limits, Qos, Session, Version, encode};
+use mqtt::{Limits, Qos, Session, Version, Welcome, encode};
 
 use super::{QOS0, QOS1, filter, message};
 use crate::{Broker, Message};
@@ -15,7 +15,7 @@ fn connected() -> Session {
     encode(&Packet::Connect(Box::new(Connect::new("id"))), Version::V311, &mut input).expect("encodable");
     let mut session = Session::new(Limits::STANDARD, 0);
     assert!(session.poll_action(&mut input, 0).is_some());
-    session.accept_connect(None, 0);
+    session.accept_connect(Welcome::default(), 0);
     session.out().clear();
     session
 }
@@ -30,7 +30,7 @@ fn written_to_each_of(receivers: usize, qos: Qos, retain: bool) -> Vec<Bytes> {
     let deliveries: Vec<_> = claims.iter().filter_map(|claim| claim.try_next_delivery()).collect();
     let written = deliveries.iter().map(|delivery| {
         let mut session = connected();
-        assert_eq!(delivery.write_to(&mut session), Ok(()));
+        assert_eq!(delivery.write_to(&mut session, 0), Ok(()));
         session.out().split().freeze()
     });
     written.collect()

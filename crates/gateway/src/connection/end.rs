@@ -31,7 +31,9 @@ impl End {
                 Refusal::ClientIdRefused(fault.to_string())
             }
             Closed::MalformedConnect(_) | Closed::RefusedConnect(_) => Refusal::MalformedConnect(closed.to_string()),
-            Closed::Malformed(_) | Closed::ProtocolError(_) => Refusal::ProtocolError(closed.to_string()),
+            Closed::Malformed(_) | Closed::ProtocolError(_) | Closed::PublishRefused(_) => {
+                Refusal::ProtocolError(closed.to_string())
+            }
         };
         Self::refused(refusal)
     }

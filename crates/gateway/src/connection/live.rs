@@ -117,6 +117,9 @@ impl<'a> Live<'a> {
                 }
                 Action::Subscribe(subscribe) => self.subscribe(subscribe),
                 Action::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
+                Action::Release(packet_id) => self.line.session.publish_released(packet_id),
+                // Nothing is delivered with a tag.
+                Action::Acknowledged { .. } => {}
                 Action::Closed(closed) => return Err(End::of_closed(closed)),
                 Action::Connect(_) => {
                     return Err(End::refused(Refusal::Internal("the session let a second CONNECT pass".to_owned())));
@@ -189,7 +192,8 @@ impl<'a> Live<'a> {
     }
 
     fn subscribe(&mut self, subscribe: Subscribe) {
-        let codes = subscribe.subscriptions.into_iter().map(|asked| self.subscribe_to(asked)).collect();
+        let codes: Vec<ReasonCode> =
+            subscribe.subscriptions.into_iter().map(|asked| self.subscribe_to(asked)).collect();
         self.line.session.subscribe_answered(subscribe.packet_id, codes);
     }
 
@@ -220,7 +224,7 @@ impl<'a> Live<'a> {
             self.filters.remove(filter);
             if self.claim.unsubscribe(filter) { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted }
         };
-        let codes = unsubscribe.filters.iter().map(answer).collect();
+        let codes: Vec<ReasonCode> = unsubscribe.filters.iter().map(answer).collect();
         self.line.session.unsubscribe_answered(unsubscribe.packet_id, codes);
     }
 
@@ -250,7 +254,7 @@ impl<'a> Live<'a> {
             );
             return;
         }
-        if let Err(why) = delivery.write_to(&mut self.line.session) {
+        if let Err(why) = delivery.write_to(&mut self.line.session, self.line.uptime.now_ms()) {
             tracing::warn!(client_id = self.rights.client_id(), ?why, "a message could not be delivered");
         }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use domain::admission::Refusal;
 use mqtt::packet::Connect;
-use mqtt::{Action, Session};
+use mqtt::{Action, Session, Welcome};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -60,7 +60,8 @@ pub(crate) async fn serve(gateway: &Gateway, accepted: Accepted, mut peer: Peer,
     };
     let end = match line.connect_packet(&mut shutdown).await {
         Err(end) => end,
-        Ok(connect) => {
+        Ok(mut connect) => {
+            let assigned_client_id = assign_client_id(&mut connect);
             peer.learn_client_id(&connect.client_id);
             match admission::admit(gateway, &mut line.session, &peer, accepted.certificate, &connect).await {
                 Err(end) => end,
@@ -71,7 +72,8 @@ pub(crate) async fn serve(gateway: &Gateway, accepted: Accepted, mut peer: Peer,
                         tls_version = peer.tls_version,
                         "connected"
                     );
-                    line.session.accept_connect(None, uptime.now_ms());
+                    let welcome = Welcome { assigned_client_id, ..Welcome::default() };
+                    line.session.accept_connect(welcome, uptime.now_ms());
                     let mut live = Live::new(gateway, &mut line, admitted);
                     let end = live.run(&mut shutdown).await;
                     live.publish_will(&end, connect.will).await;
@@ -123,6 +125,14 @@ impl Line {
             close_tls(self.socket.into_stream(), limits).await;
         }
     }
+}
+
+/// A client without one has asked for it, in 5.0; the session lets no other through.
+fn assign_client_id(connect: &mut Connect) -> Option<String> {
+    connect.client_id.is_empty().then(|| {
+        connect.client_id = services::uuid();
+        connect.client_id.clone()
+    })
 }
 
 async fn sleep_until_some(deadline: Option<Instant>) {

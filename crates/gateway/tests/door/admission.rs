@@ -94,9 +94,9 @@ async fn what_connect_must_not_ask_for() {
         (Connect::new(too_long), ReasonCode::ClientIdentifierNotValid, "CLIENT_ID_REFUSED"),
         (Connect::new("$aws"), ReasonCode::ClientIdentifierNotValid, "CLIENT_ID_REFUSED"),
         (
-            Connect { version: Version::V5, ..Connect::new("five") },
-            ReasonCode::UnsupportedProtocolVersion,
-            "MALFORMED_CONNECT",
+            Connect { version: Version::V5, ..Connect::new("$aws") },
+            ReasonCode::ClientIdentifierNotValid,
+            "CLIENT_ID_REFUSED",
         ),
     ] {
         let error = server.connect(&device, connect).await.err().unwrap();

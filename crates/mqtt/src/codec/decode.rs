@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::Memory;
 use super::error::DecodeError;
 use super::header::FixedHeader;
 use super::wire::Reader;
@@ -9,7 +10,7 @@ use crate::packet::{
     Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketKind, Place, Properties, Property, Publish, Qos, ReasonCode,
     RetainHandling, SubAck, Subscribe, SubscribeOptions, Subscription, UnsubAck, Unsubscribe, Version, Will,
 };
-use crate::topic::{TopicFilter, TopicName};
+use crate::topic::{TopicError, TopicFilter, TopicName};
 
 const PROTOCOL_NAME: &[u8] = b"MQTT";
 /// The name that MQTT 3.1 had.
@@ -20,13 +21,13 @@ pub(super) fn packet(
     header: &FixedHeader,
     version: Version,
     input: &mut BytesMut,
-    topic_last: &mut Option<TopicName>,
+    memory: &mut Memory,
 ) -> Result<Packet, DecodeError> {
     let mut body = header.body(input)?;
     let mut packet = match header.kind {
-        PacketKind::Connect => Packet::Connect(Box::new(connect(&mut body)?)),
+        PacketKind::Connect => Packet::Connect(Box::new(connect(&mut body, memory)?)),
         PacketKind::ConnAck => Packet::ConnAck(connack(&mut body, version)?),
-        PacketKind::Publish => Packet::Publish(publish(&mut body, header.flags, version, topic_last)?),
+        PacketKind::Publish => Packet::Publish(publish(&mut body, header.flags, version, memory)?),
         PacketKind::PubAck => Packet::PubAck(ack(&mut body, version)?),
         PacketKind::PubRec => Packet::PubRec(ack(&mut body, version)?),
         PacketKind::PubRel => Packet::PubRel(ack(&mut body, version)?),
@@ -59,8 +60,9 @@ pub(super) fn packet(
     Ok(packet)
 }
 
-fn connect(body: &mut Reader<'_>) -> Result<Connect, DecodeError> {
+fn connect(body: &mut Reader<'_>, memory: &mut Memory) -> Result<Connect, DecodeError> {
     let version = protocol_version(body)?;
+    memory.version_asked = Some(version);
     let flags = ConnectFlags::parse(body.u8()?, version)?;
     let keepalive_s = body.u16()?;
     let properties = properties(body, version, Place::In(PacketKind::Connect))?;
@@ -140,12 +142,7 @@ impl ConnectFlags {
 }
 
 /// All but the payload, which is what the body has left then.
-fn publish(
-    body: &mut Reader<'_>,
-    flags: u8,
-    version: Version,
-    topic_last: &mut Option<TopicName>,
-) -> Result<Publish, DecodeError> {
+fn publish(body: &mut Reader<'_>, flags: u8, version: Version, memory: &mut Memory) -> Result<Publish, DecodeError> {
     let packet = PacketKind::Publish;
     let qos = Qos::from_bits(flags >> 1 & 0x03).ok_or(DecodeError::Qos3 { packet })?;
     let dup = flags & 0x08 != 0;
@@ -153,39 +150,50 @@ fn publish(
     if dup && qos == Qos::AtMostOnce {
         return Err(DecodeError::DupWithQos0);
     }
-    let topic = publish_topic(body, version, topic_last)?;
+    let named = publish_topic(body, version, &mut memory.topic_last)?;
     let packet_id = match qos {
         Qos::AtMostOnce => None,
         _ => Some(body.packet_id()?),
     };
-    let properties = properties(body, version, Place::In(packet))?;
-    if properties.iter().any(|property| matches!(property, Property::TopicAlias(_))) {
-        return Err(DecodeError::TopicAlias);
+    let mut properties = properties(body, version, Place::In(packet))?;
+    let alias = properties.topic_alias();
+    let topic = match (named, alias) {
+        (Some(topic), None) => topic,
+        (Some(topic), Some(alias)) => {
+            memory.aliases.set(alias, &topic)?;
+            topic
+        }
+        (None, Some(alias)) => memory.aliases.topic(alias)?,
+        (None, None) => return Err(DecodeError::TopicName { packet, fault: TopicError::Empty }),
+    };
+    if alias.is_some() {
+        // It has a meaning on this connection only [MQTT-3.3.2-7].
+        properties.retain(|property| !matches!(property, Property::TopicAlias(_)));
     }
     Ok(Publish { dup, qos, retain: flags & 0x01 != 0, topic, packet_id, payload: Bytes::new(), properties })
 }
 
+/// `None` where a topic alias has to stand for it, in 5.0.
 fn publish_topic(
     body: &mut Reader<'_>,
     version: Version,
     topic_last: &mut Option<TopicName>,
-) -> Result<TopicName, DecodeError> {
+) -> Result<Option<TopicName>, DecodeError> {
     let mut ahead = *body;
     let bytes = ahead.binary()?;
     if let Some(topic) = topic_last
         && topic.as_str().as_bytes() == bytes
     {
         *body = ahead;
-        return Ok(topic.clone());
+        return Ok(Some(topic.clone()));
     }
     let text = body.text()?;
-    // Only a topic alias may stand for the topic, and none is offered yet.
     if text.is_empty() && version == Version::V5 {
-        return Err(DecodeError::TopicAlias);
+        return Ok(None);
     }
     let topic = topic_name(PacketKind::Publish, text)?;
     *topic_last = Some(topic.clone());
-    Ok(topic)
+    Ok(Some(topic))
 }
 
 fn connack(body: &mut Reader<'_>, version: Version) -> Result<ConnAck, DecodeError> {
@@ -236,7 +244,7 @@ fn subscribe(body: &mut Reader<'_>, version: Version) -> Result<Subscribe, Decod
         let options = subscribe_options(body.u8()?, version)?;
         // A shared subscription with No Local is a protocol error [MQTT-3.8.3-4].
         if options.no_local && filter.share_group().is_some() {
-            return Err(DecodeError::SubscribeOptions { options: 0x04 | options.qos as u8 });
+            return Err(DecodeError::NoLocalShared);
         }
         subscriptions.push(Subscription { filter, options });
     }
@@ -248,19 +256,18 @@ fn subscribe(body: &mut Reader<'_>, version: Version) -> Result<Subscribe, Decod
 
 fn subscribe_options(options: u8, version: Version) -> Result<SubscribeOptions, DecodeError> {
     let qos = Qos::from_bits(options & 0x03).ok_or(DecodeError::Qos3 { packet: PacketKind::Subscribe })?;
-    let wrong = DecodeError::SubscribeOptions { options };
     let reserved = match version {
         Version::V311 => 0xfc,
         Version::V5 => 0xc0,
     };
     if options & reserved != 0 {
-        return Err(wrong);
+        return Err(DecodeError::SubscribeOptions { options });
     }
     Ok(SubscribeOptions {
         qos,
         no_local: options & 0x04 != 0,
         retain_as_published: options & 0x08 != 0,
-        retain_handling: RetainHandling::from_bits(options >> 4 & 0x03).ok_or(wrong)?,
+        retain_handling: RetainHandling::from_bits(options >> 4 & 0x03).ok_or(DecodeError::RetainHandling3)?,
     })
 }
 

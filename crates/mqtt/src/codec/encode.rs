@@ -11,10 +11,13 @@ use crate::packet::{
 };
 use crate::topic::TopicName;
 
+/// For a receiver that has set no maximum packet size.
+const NO_LIMIT: usize = usize::MAX;
+
 /// A value that has no form on the wire. Nothing has been written then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EncodeError {
-    /// More than 268,435,455 bytes.
+    /// More than 268,435,455 bytes, or than the receiver accepts.
     PacketTooLarge,
     /// A string or binary field of more than 65,535 bytes.
     FieldTooLong,
@@ -59,7 +62,7 @@ pub fn encode_publish(publish: &Publish, version: Version, out: &mut BytesMut) -
         retain: publish.retain,
         properties: &publish.properties,
     };
-    encode_message(&message, flags, version, out)
+    encode_within(&message, &ForReceiver::default(), flags, version, NO_LIMIT, out)
 }
 
 /// A message on its way out, borrowed: PUBLISH is most of what is ever written, and costs no count of references.
@@ -69,27 +72,41 @@ pub struct Outgoing<'a> {
     pub payload: &'a Bytes,
     pub qos: Qos,
     pub retain: bool,
+    /// Those that all receivers get as they were published.
     pub properties: &'a Properties,
+}
+
+/// What is different for each receiver of a message, in 5.0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ForReceiver<'a> {
+    pub expiry_s: Option<u32>,
+    pub subscription_ids: &'a [VariableInteger],
+    /// With `true`, the alias alone goes out: the receiver knows the topic.
+    pub alias: Option<(u16, bool)>,
 }
 
 /// Appends a message as a PUBLISH with QoS 0: the same bytes for every receiver of one version, so that a fan-out
 /// encodes them once.
 pub fn encode_at_most_once(message: &Outgoing<'_>, version: Version, out: &mut BytesMut) -> Result<(), EncodeError> {
     let flags = PublishFlags { dup: false, qos: Qos::AtMostOnce, retain: message.retain, packet_id: None };
-    encode_message(message, flags, version, out)
+    encode_within(message, &ForReceiver::default(), flags, version, NO_LIMIT, out)
 }
 
-struct PublishFlags {
-    dup: bool,
-    qos: Qos,
-    retain: bool,
-    packet_id: Option<PacketId>,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PublishFlags {
+    pub dup: bool,
+    pub qos: Qos,
+    pub retain: bool,
+    pub packet_id: Option<PacketId>,
 }
 
-fn encode_message(
+/// Appends a PUBLISH, or nothing if it would be larger than `bytes_max`.
+pub(crate) fn encode_within(
     message: &Outgoing<'_>,
+    for_receiver: &ForReceiver<'_>,
     flags: PublishFlags,
     version: Version,
+    bytes_max: usize,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     let packet_id = match (flags.qos, flags.packet_id) {
@@ -97,21 +114,63 @@ fn encode_message(
         (_, Some(packet_id)) => Some(packet_id),
         (_, None) => return Err(EncodeError::NoPacketId),
     };
-    let topic = message.topic.as_str().as_bytes();
-    let bytes = 2
-        + topic.len()
-        + packet_id.map_or(0, |_| 2)
-        + properties_bytes(message.properties, version)?
-        + message.payload.len();
+    let topic = match (version, for_receiver.alias) {
+        (Version::V5, Some((_, true))) => &[],
+        _ => message.topic.as_str().as_bytes(),
+    };
+    let list_bytes = publish_list_bytes(message.properties, for_receiver, version)?;
+    let length_bytes = match version {
+        Version::V311 => 0,
+        Version::V5 => VariableInteger::saturating(list_bytes).wire_bytes(),
+    };
+    let bytes = 2 + topic.len() + packet_id.map_or(0, |_| 2) + length_bytes + list_bytes + message.payload.len();
     let bits = u8::from(flags.dup) << 3 | (flags.qos as u8) << 1 | u8::from(flags.retain);
-    start(PacketKind::Publish, bits, bytes, out)?;
+    start_within(PacketKind::Publish, bits, bytes, bytes_max, out)?;
     write_binary(topic, out);
     if let Some(packet_id) = packet_id {
         out.put_u16(packet_id.value());
     }
-    write_properties(message.properties, version, out);
+    if version == Version::V5 {
+        VariableInteger::saturating(list_bytes).write(out);
+        for_receiver.write(out);
+        message.properties.write_list(out);
+    }
     out.extend_from_slice(message.payload);
     Ok(())
+}
+
+fn publish_list_bytes(
+    shared: &Properties,
+    for_receiver: &ForReceiver<'_>,
+    version: Version,
+) -> Result<usize, EncodeError> {
+    match version {
+        Version::V311 => Ok(0),
+        Version::V5 if shared.has_field_too_long() => Err(EncodeError::FieldTooLong),
+        Version::V5 => Ok(shared.list_bytes() + for_receiver.bytes()),
+    }
+}
+
+impl ForReceiver<'_> {
+    fn bytes(&self) -> usize {
+        let ids: usize = self.subscription_ids.iter().map(|id| 1 + id.wire_bytes()).sum();
+        self.expiry_s.map_or(0, |_| 5) + self.alias.map_or(0, |_| 3) + ids
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        if let Some(expiry_s) = self.expiry_s {
+            out.put_u8(0x02);
+            out.put_u32(expiry_s);
+        }
+        for id in self.subscription_ids {
+            out.put_u8(0x0b);
+            id.write(out);
+        }
+        if let Some((alias, _)) = self.alias {
+            out.put_u8(0x23);
+            out.put_u16(alias);
+        }
+    }
 }
 
 /// PUBACK, PUBREC, PUBREL and PUBCOMP.
@@ -270,8 +329,21 @@ fn encode_code(
 
 /// Writes the fixed header and makes room for the rest.
 fn start(kind: PacketKind, flags: u8, remaining_bytes: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    start_within(kind, flags, remaining_bytes, NO_LIMIT, out)
+}
+
+fn start_within(
+    kind: PacketKind,
+    flags: u8,
+    remaining_bytes: usize,
+    bytes_max: usize,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
     let length =
         u32::try_from(remaining_bytes).ok().and_then(VariableInteger::new).ok_or(EncodeError::PacketTooLarge)?;
+    if 1 + length.wire_bytes() + remaining_bytes > bytes_max {
+        return Err(EncodeError::PacketTooLarge);
+    }
     out.reserve(1 + length.wire_bytes() + remaining_bytes);
     out.put_u8((kind as u8) << 4 | flags);
     length.write(out);
@@ -311,7 +383,9 @@ fn field_bytes(bytes: usize) -> Result<usize, EncodeError> {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            EncodeError::PacketTooLarge => "the packet would be larger than 268435455 bytes",
+            EncodeError::PacketTooLarge => {
+                "the packet would be larger than 268435455 bytes, or than its receiver accepts"
+            }
             EncodeError::FieldTooLong => "a field of the packet is longer than 65535 bytes",
             EncodeError::NoPacketId => "a PUBLISH with QoS 1 or 2 has no packet identifier",
             EncodeError::NotInVersion => "AUTH does not exist in MQTT 3.1.1",

@@ -80,7 +80,15 @@ pub enum DecodeError {
         id: u8,
         fault: PropertyFault,
     },
-    TopicAlias,
+    NoLocalShared,
+    RetainHandling3,
+    TopicAlias {
+        alias: u16,
+        alias_max: u16,
+    },
+    UnknownTopicAlias {
+        alias: u16,
+    },
     /// AUTH exists in 5.0 only.
     AuthIn311,
 }
@@ -99,10 +107,18 @@ impl DecodeError {
         match self {
             DecodeError::TooLarge { .. } => ReasonCode::PacketTooLarge,
             DecodeError::ProtocolName | DecodeError::ProtocolLevel { .. } => ReasonCode::UnsupportedProtocolVersion,
-            DecodeError::TopicName { .. } => ReasonCode::TopicNameInvalid,
-            DecodeError::TopicAlias => ReasonCode::TopicAliasInvalid,
-            DecodeError::NotConnect { .. }
+            // A will's topic is refused by its name; in PUBLISH the code stands for a sound name that is not accepted.
+            DecodeError::TopicName { packet: PacketKind::Connect, .. } => ReasonCode::TopicNameInvalid,
+            // Section 3.3.4, and alias 0, which is no value of the property.
+            DecodeError::TopicAlias { .. } | DecodeError::Property { id: 0x23, fault: PropertyFault::Value, .. } => {
+                ReasonCode::TopicAliasInvalid
+            }
+            DecodeError::TopicName { fault: TopicError::Empty, .. }
+            | DecodeError::UnknownTopicAlias { .. }
+            | DecodeError::NotConnect { .. }
             | DecodeError::NoFilters { .. }
+            | DecodeError::NoLocalShared
+            | DecodeError::RetainHandling3
             | DecodeError::AuthIn311
             | DecodeError::Property { fault: PropertyFault::Repeated | PropertyFault::Value, .. } => {
                 ReasonCode::ProtocolError
@@ -146,7 +162,10 @@ impl fmt::Display for DecodeError {
             }
             DecodeError::ProtocolName => f.write_str("the protocol name of CONNECT is not \"MQTT\""),
             DecodeError::ProtocolLevel { level } => {
-                write!(f, "CONNECT asks for protocol level {level}, which is not served; 4 is MQTT 3.1.1")
+                write!(
+                    f,
+                    "CONNECT asks for protocol level {level}, which is not served; 4 is MQTT 3.1.1, 5 is MQTT 5.0"
+                )
             }
             DecodeError::ConnectReservedFlag => f.write_str("the reserved flag of CONNECT is set"),
             DecodeError::WillFlagsWithoutWill => {
@@ -181,7 +200,17 @@ impl fmt::Display for DecodeError {
                     PropertyFault::Value => "has a value that is not allowed",
                 }
             ),
-            DecodeError::TopicAlias => f.write_str("PUBLISH uses a topic alias, and none has been offered"),
+            DecodeError::NoLocalShared => f.write_str("SUBSCRIBE asks for No Local on a shared subscription"),
+            DecodeError::RetainHandling3 => f.write_str("SUBSCRIBE asks for retain handling 3, which does not exist"),
+            DecodeError::TopicAlias { alias, alias_max: 0 } => {
+                write!(f, "PUBLISH uses the topic alias {alias}, and none has been offered")
+            }
+            DecodeError::TopicAlias { alias, alias_max } => {
+                write!(f, "PUBLISH uses the topic alias {alias}; 1 to {alias_max} have been offered")
+            }
+            DecodeError::UnknownTopicAlias { alias } => {
+                write!(f, "PUBLISH has no topic, and its topic alias {alias} has not been given one")
+            }
             DecodeError::AuthIn311 => f.write_str("AUTH does not exist in MQTT 3.1.1"),
         }
     }

@@ -14,7 +14,7 @@ pub use connect::{Auth, ConnAck, Connect, Disconnect, Will};
 pub(crate) use properties::Place;
 pub use properties::{Properties, Property};
 pub use publish::{Ack, Publish};
-pub use reason::ReasonCode;
+pub use reason::{Reason, ReasonCode};
 pub use subscribe::{RetainHandling, SubAck, Subscribe, SubscribeOptions, Subscription, UnsubAck, Unsubscribe};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,19 @@
 //! Properties (MQTT 5.0 section 2.2.2.2): a list in the order of the wire, empty in 3.1.1.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use super::PacketKind;
 use crate::codec::{DecodeError, PropertyFault, Reader, VariableInteger, Wire};
 
-/// Empty costs no allocation. What a packet may carry, and how often, is checked when it is decoded.
+/// Empty costs no allocation, a clone only a count of references: a message's properties are shared by all its
+/// receivers. What a packet may carry, and how often, is checked when it is decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Properties(Vec<Property>);
+pub struct Properties(
+    /// Never empty.
+    Option<Arc<Vec<Property>>>,
+);
 
 /// Where a list of properties stands: a will has its own list inside CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,25 +100,105 @@ property_table! {
 
 impl Properties {
     pub const fn new() -> Self {
-        Properties(Vec::new())
+        Properties(None)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     pub fn push(&mut self, property: Property) {
-        self.0.push(property);
+        match &mut self.0 {
+            Some(list) => Arc::make_mut(list).push(property),
+            None => self.0 = Some(Arc::new(vec![property])),
+        }
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Property> {
-        self.0.iter()
+        self.0.as_ref().map_or(&[][..], |list| list.as_slice()).iter()
+    }
+
+    /// The first one that `pick` takes to.
+    pub fn find<'a, T>(&'a self, pick: impl FnMut(&'a Property) -> Option<T>) -> Option<T> {
+        self.iter().find_map(pick)
+    }
+
+    pub fn retain(&mut self, keep: impl Fn(&Property) -> bool) {
+        // Shared lists are copied only if something goes.
+        if self.iter().all(&keep) {
+            return;
+        }
+        *self = self.iter().filter(|property| keep(property)).cloned().collect();
+    }
+
+    pub fn session_expiry_s(&self) -> Option<u32> {
+        self.find(|property| match property {
+            Property::SessionExpiryIntervalS(s) => Some(*s),
+            _ => None,
+        })
+    }
+
+    pub fn message_expiry_s(&self) -> Option<u32> {
+        self.find(|property| match property {
+            Property::MessageExpiryIntervalS(s) => Some(*s),
+            _ => None,
+        })
+    }
+
+    pub fn will_delay_s(&self) -> Option<u32> {
+        self.find(|property| match property {
+            Property::WillDelayIntervalS(s) => Some(*s),
+            _ => None,
+        })
+    }
+
+    pub fn receive_max(&self) -> Option<u16> {
+        self.find(|property| match property {
+            Property::ReceiveMaximum(max) => Some(*max),
+            _ => None,
+        })
+    }
+
+    pub fn packet_bytes_max(&self) -> Option<u32> {
+        self.find(|property| match property {
+            Property::MaximumPacketSizeBytes(bytes) => Some(*bytes),
+            _ => None,
+        })
+    }
+
+    pub fn topic_alias_max(&self) -> Option<u16> {
+        self.find(|property| match property {
+            Property::TopicAliasMaximum(max) => Some(*max),
+            _ => None,
+        })
+    }
+
+    pub fn topic_alias(&self) -> Option<u16> {
+        self.find(|property| match property {
+            Property::TopicAlias(alias) => Some(*alias),
+            _ => None,
+        })
+    }
+
+    /// The one of SUBSCRIBE, or the first of PUBLISH.
+    pub fn subscription_id(&self) -> Option<VariableInteger> {
+        self.find(|property| match property {
+            Property::SubscriptionIdentifier(id) => Some(*id),
+            _ => None,
+        })
+    }
+
+    pub fn reason_string(&self) -> Option<&str> {
+        self.find(|property| match property {
+            Property::ReasonString(words) => Some(words.as_str()),
+            _ => None,
+        })
     }
 
     /// Those that belong to the message and go with it to its receivers. The others are for one connection: a topic
     /// alias, a will's delay. (Sections 3.3.2.3 and 3.1.3.2)
     pub fn of_message(mut self) -> Self {
-        self.0.retain(|property| {
+        self.retain(|property| {
             matches!(
                 property,
                 Property::PayloadFormatIndicator(_)
@@ -150,12 +236,17 @@ impl Properties {
             seen |= 1 << id;
             properties.push(property);
         }
-        Ok(Properties(properties))
+        Ok(Properties::from_vec(properties))
     }
 
     pub(crate) fn write(&self, out: &mut BytesMut) {
         VariableInteger::saturating(self.list_bytes()).write(out);
-        for property in &self.0 {
+        self.write_list(out);
+    }
+
+    /// Without the length in front.
+    pub(crate) fn write_list(&self, out: &mut BytesMut) {
+        for property in self.iter() {
             out.extend_from_slice(&[property.id()]);
             property.write(out);
         }
@@ -169,15 +260,19 @@ impl Properties {
 
     pub(crate) fn has_field_too_long(&self) -> bool {
         let bytes_max = usize::from(u16::MAX);
-        self.0.iter().any(|property| match property {
+        self.iter().any(|property| match property {
             Property::UserProperty((name, value)) => name.len() > bytes_max || value.len() > bytes_max,
             // Any other property has at most one field, with two bytes of length in front.
             property => property.value_bytes() > 2 + bytes_max,
         })
     }
 
-    fn list_bytes(&self) -> usize {
-        self.0.iter().map(|property| 1 + property.value_bytes()).sum()
+    pub(crate) fn list_bytes(&self) -> usize {
+        self.iter().map(|property| 1 + property.value_bytes()).sum()
+    }
+
+    fn from_vec(list: Vec<Property>) -> Self {
+        Properties((!list.is_empty()).then(|| Arc::new(list)))
     }
 }
 
@@ -213,6 +308,6 @@ impl Property {
 
 impl FromIterator<Property> for Properties {
     fn from_iter<I: IntoIterator<Item = Property>>(properties: I) -> Self {
-        Properties(properties.into_iter().collect())
+        Properties::from_vec(properties.into_iter().collect())
     }
 }

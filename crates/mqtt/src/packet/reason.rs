@@ -87,6 +87,13 @@ reason_codes! {
         [SubAck Disconnect]
 }
 
+/// A code, and words for the person who debugs the client: they go out in 5.0 only, and if the client takes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    pub code: ReasonCode,
+    pub words: Option<String>,
+}
+
 impl ReasonCode {
     pub fn to_u8(self) -> u8 {
         self as u8
@@ -132,6 +139,18 @@ impl ReasonCode {
     /// 3.1.1 knows one failure in SUBACK: 0x80 [MQTT-3.9.3-2].
     pub(crate) fn to_suback_return_code(self) -> u8 {
         if self.is_failure() { 0x80 } else { self.to_u8() }
+    }
+}
+
+impl Reason {
+    pub fn new(code: ReasonCode, words: impl Into<String>) -> Self {
+        Reason { code, words: Some(words.into()) }
+    }
+}
+
+impl From<ReasonCode> for Reason {
+    fn from(code: ReasonCode) -> Self {
+        Reason { code, words: None }
     }
 }
 

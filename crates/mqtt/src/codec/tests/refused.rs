@@ -109,8 +109,8 @@ fn publishes() {
     check_311(b"\x30\x03\x00\x01#", DecodeError::TopicName { packet, fault: TopicError::Wildcard });
     check_311(b"\x30\x03\x00\x01\x00", DecodeError::Nul { packet });
     check_311(b"\x30\x03\x00\x01\xc3", DecodeError::NotUtf8 { packet });
-    check_5(b"\x30\x03\x00\x00\x00", DecodeError::TopicAlias);
-    check_5(b"\x30\x07\x00\x01t\x03\x23\x00\x01", DecodeError::TopicAlias);
+    check_5(b"\x30\x03\x00\x00\x00", DecodeError::TopicName { packet, fault: TopicError::Empty });
+    check_5(b"\x30\x07\x00\x01t\x03\x23\x00\x01", DecodeError::TopicAlias { alias: 1, alias_max: 0 });
     check_5(b"\x30\x04\x00\x01t\x01", DecodeError::Truncated { packet });
 }
 
@@ -145,9 +145,9 @@ fn subscriptions() {
         DecodeError::TopicFilter { packet, fault: TopicError::MisplacedWildcard },
     );
     check_311(b"\x82\x05\x00\x01\x00\x00\x00", DecodeError::TopicFilter { packet, fault: TopicError::Empty });
-    check_5(b"\x82\x07\x00\x01\x00\x00\x01a\x30", DecodeError::SubscribeOptions { options: 0x30 });
+    check_5(b"\x82\x07\x00\x01\x00\x00\x01a\x30", DecodeError::RetainHandling3);
     check_5(b"\x82\x07\x00\x01\x00\x00\x01a\x40", DecodeError::SubscribeOptions { options: 0x40 });
-    check_5(b"\x82\x10\x00\x01\x00\x00\x0a$share/g/a\x05", DecodeError::SubscribeOptions { options: 5 });
+    check_5(b"\x82\x10\x00\x01\x00\x00\x0a$share/g/a\x05", DecodeError::NoLocalShared);
     let packet = PacketKind::Unsubscribe;
     check_311(b"\xa2\x02\x00\x01", DecodeError::NoFilters { packet });
     check_311(b"\xa2\x05\x00\x00\x00\x01a", DecodeError::PacketIdZero { packet });

@@ -1,147 +1,16 @@
-//! Scenarios in packets: what the client sends, what the application answers, what the client gets.
+//! MQTT 3.1.1 under limits that leave something out.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::codec::{DecodeError, Decoder, Outgoing, encode};
+use super::{LIMITS, Scene, check_closed, connack, connect, disconnect, filter, id, outgoing, puback, publish, topic};
+use crate::codec::DecodeError;
 use crate::packet::{
-    Ack, ConnAck, Connect, Disconnect, Packet, PacketId, PacketKind, Properties, Publish, Qos, ReasonCode, SubAck,
-    Subscribe, UnsubAck, Unsubscribe, Version, Will,
+    Ack, Connect, Packet, PacketKind, Properties, Publish, Qos, ReasonCode, SubAck, Subscribe, UnsubAck, Unsubscribe,
+    Will,
 };
 use crate::session::{
-    Action, Closed, ConnectFault, EmptyClientId, KeepAlive, Limits, NotDelivered, ProtocolError, PublishToken, Session,
-    SessionState,
+    Action, Closed, ConnectFault, EmptyClientId, KeepAlive, Limits, NotDelivered, ProtocolError, SessionState, Welcome,
 };
-use crate::topic::{TopicFilter, TopicName};
-
-const LIMITS: Limits = Limits {
-    packet_bytes_max: 200,
-    payload_bytes_max: 100,
-    qos_max: Qos::AtLeastOnce,
-    filters_per_subscribe_max: 2,
-    client_id_bytes_max: 8,
-    empty_client_id: EmptyClientId::Refused,
-    keepalive: KeepAlive::Clamped { s_min: 30, s_max: 1200 },
-    connect_timeout_ms: 5_000,
-    acks_owed_max: 3,
-    in_flight_max: 2,
-};
-
-/// A session with its client and its clock.
-struct Scene {
-    session: Session,
-    input: BytesMut,
-    client: Decoder,
-    now_ms: u64,
-}
-
-impl Scene {
-    fn new(limits: Limits) -> Self {
-        Scene {
-            session: Session::new(limits, 0),
-            input: BytesMut::new(),
-            client: Decoder::for_client(Version::V311, 1 << 20),
-            now_ms: 0,
-        }
-    }
-
-    fn connected() -> Self {
-        Scene::connected_with(LIMITS)
-    }
-
-    fn connected_with(limits: Limits) -> Self {
-        let mut scene = Scene::new(limits);
-        assert!(matches!(scene.send(connect()), Some(Action::Connect(_))));
-        scene.session.accept_connect(None, 0);
-        assert_eq!(scene.received(), [connack(false, ReasonCode::Success)]);
-        scene
-    }
-
-    fn send(&mut self, packet: Packet) -> Option<Action> {
-        let mut bytes = BytesMut::new();
-        encode(&packet, Version::V311, &mut bytes).expect("encodable");
-        self.send_bytes(&bytes)
-    }
-
-    fn send_bytes(&mut self, bytes: &[u8]) -> Option<Action> {
-        self.input.extend_from_slice(bytes);
-        self.poll()
-    }
-
-    fn poll(&mut self) -> Option<Action> {
-        self.session.poll_action(&mut self.input, self.now_ms)
-    }
-
-    fn publish(&mut self, packet_id: u16) -> PublishToken {
-        match self.send(publish(packet_id)) {
-            Some(Action::Publish { token, .. }) => token,
-            other => panic!("not a publish: {other:?}"),
-        }
-    }
-
-    fn received(&mut self) -> Vec<Packet> {
-        let out = self.session.out();
-        std::iter::from_fn(|| self.client.decode(out).expect("sound packets")).collect()
-    }
-
-    fn deliver(&mut self, text: &str, qos: Qos) -> Result<(), NotDelivered> {
-        self.session.deliver(&Outgoing {
-            topic: &topic("t"),
-            payload: &Bytes::copy_from_slice(text.as_bytes()),
-            qos,
-            retain: false,
-            properties: &Properties::new(),
-        })
-    }
-}
-
-fn id(value: u16) -> PacketId {
-    PacketId::new(value).expect("not zero")
-}
-
-fn topic(text: &str) -> TopicName {
-    TopicName::parse(text).expect("a topic")
-}
-
-fn filter(text: &str) -> TopicFilter {
-    TopicFilter::parse(text).expect("a filter")
-}
-
-fn connect() -> Packet {
-    Packet::Connect(Box::new(Connect { keepalive_s: 60, ..Connect::new("id") }))
-}
-
-fn connack(session_present: bool, code: ReasonCode) -> Packet {
-    Packet::ConnAck(ConnAck { session_present, code, properties: Properties::new() })
-}
-
-fn publish(packet_id: u16) -> Packet {
-    Packet::Publish(Publish::at_least_once(id(packet_id), topic("t"), &b"x"[..]))
-}
-
-fn puback(packet_id: u16) -> Packet {
-    Packet::PubAck(Ack::success(id(packet_id)))
-}
-
-fn outgoing(packet_id: u16, text: &'static str) -> Publish {
-    Publish::at_least_once(id(packet_id), topic("t"), text)
-}
-
-fn disconnect() -> Packet {
-    Packet::Disconnect(Disconnect { code: ReasonCode::Success, properties: Properties::new() })
-}
-
-/// The session ends for this reason, and nothing is read after it.
-fn check_closed(scene: &mut Scene, action: Option<Action>, expected: Closed) {
-    match action {
-        Some(Action::Closed(closed)) => assert_eq!(closed, expected),
-        other => panic!("{other:?} instead of {expected:?}"),
-    }
-    assert!(!expected.to_string().is_empty());
-    assert!(scene.session.is_closed());
-    assert!(scene.send(Packet::PingReq).is_none());
-    assert!(scene.session.handle_eof().is_none());
-    assert_eq!(scene.session.next_deadline_ms(), None);
-}
 
 #[test]
 fn a_whole_session() {
@@ -152,7 +21,7 @@ fn a_whole_session() {
     }
     // What is sent before the answer waits.
     assert!(scene.send(publish(7)).is_none());
-    scene.session.accept_connect(None, 0);
+    scene.session.accept_connect(Welcome::default(), 0);
     let Some(Action::Publish { publish, token }) = scene.poll() else { panic!("a publish was waiting") };
     assert_eq!((&publish.payload[..], publish.qos), (&b"x"[..], Qos::AtLeastOnce));
     assert_eq!(scene.received(), [connack(false, ReasonCode::Success)]);
@@ -262,7 +131,7 @@ fn a_resumed_session_sends_again_what_was_not_acknowledged() {
 
     let mut scene = Scene::new(LIMITS);
     scene.send(connect());
-    scene.session.accept_connect(Some(state), 0);
+    scene.session.accept_connect(Welcome { resumed: Some(state), ..Welcome::default() }, 0);
     let again = Publish { dup: true, ..outgoing(2, "b") };
     assert_eq!(scene.received(), [connack(true, ReasonCode::Success), Packet::Publish(again)]);
     assert_eq!(scene.deliver("c", Qos::AtLeastOnce), Ok(()));
@@ -285,8 +154,6 @@ fn connects_that_are_refused() {
     check(with(Connect::new("")), ConnectFault::ClientIdEmpty, b"\x20\x02\x00\x02");
     let too_long = ConnectFault::ClientIdTooLong { bytes: 9, bytes_max: 8 };
     check(with(Connect::new("123456789")), too_long, b"\x20\x02\x00\x02");
-    let version = Connect { version: Version::V5, ..Connect::new("id") };
-    check(with(version), ConnectFault::VersionNotServed, b"\x20\x03\x00\x84\x00");
     let qos = Qos::ExactlyOnce;
     let will = Will { topic: topic("w"), payload: Bytes::new(), qos, retain: false, properties: Properties::new() };
     let connect = Connect { will: Some(will), ..Connect::new("id") };
@@ -332,7 +199,7 @@ fn the_application_may_refuse_a_connect() {
     let mut scene = Scene::new(LIMITS);
     scene.send(connect());
     scene.session.close(ReasonCode::NotAuthorized);
-    scene.session.accept_connect(None, 0);
+    scene.session.accept_connect(Welcome::default(), 0);
     assert!(scene.session.is_closed());
     assert_eq!(scene.received(), []);
 }
@@ -393,7 +260,7 @@ fn silence_ends_the_session_after_one_and_a_half_keepalives() {
         let connect = Connect { keepalive_s: asked_s, ..Connect::new("id") };
         scene.send(Packet::Connect(Box::new(connect)));
         assert_eq!(scene.session.next_deadline_ms(), None, "the application may take its time");
-        scene.session.accept_connect(None, 1_000);
+        scene.session.accept_connect(Welcome::default(), 1_000);
         assert_eq!(scene.session.next_deadline_ms(), silence_ms_max.map(|silence_ms| 1_000 + silence_ms));
     };
     let clamped = LIMITS.keepalive;
