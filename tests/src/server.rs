@@ -54,6 +54,8 @@ pub struct Options {
     pub mqtt_addr: &'static str,
     /// Flags and their values.
     pub more: Vec<String>,
+    /// Of its environment.
+    pub variables: Vec<(String, String)>,
     /// No file of the server's grows beyond it.
     pub file_kib_max: Option<u32>,
     /// Behind what every test's config file says.
@@ -76,6 +78,7 @@ impl Default for Options {
             api_addr: any_port,
             mqtt_addr: any_port,
             more: Vec::new(),
+            variables: Vec::new(),
             file_kib_max: None,
             config: "",
         }
@@ -112,6 +115,7 @@ impl Server {
             command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
             command.args(["-c", &script]).arg(program);
         }
+        command.envs(options.variables.iter().cloned());
         command.args(["serve", "--api-addr", options.api_addr, "--mqtt-addr", options.mqtt_addr]);
         command.args(["--region", options.region]).args(&options.more);
         command.arg("--data-dir").arg(data.server_path()).arg("--config").arg(config);

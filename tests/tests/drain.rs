@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant, SystemTime};
 
 use domain::Timestamp;
@@ -149,4 +150,23 @@ async fn a_second_signal_waits_for_nothing() {
     assert_eq!(certificates["certificates"].as_array().map(Vec::len), Some(1), "nothing acknowledged is lost");
     let health: Value = serde_json::from_str(&server.ask("health", &[]).must_succeed().stdout).expect("JSON");
     assert_eq!(health["status"], "ok");
+}
+
+/// `Type=notify` of systemd: it waits for the one, and gives patience with the other.
+#[test]
+fn a_service_manager_is_told() {
+    let data = DataDir::new();
+    let path = data.file("notify.socket");
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    manager.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let heard = || {
+        let mut buffer = [0; 64];
+        let count = manager.recv(&mut buffer).expect("a word");
+        String::from_utf8_lossy(&buffer[..count]).into_owned()
+    };
+    let variables = vec![("NOTIFY_SOCKET".to_owned(), path.display().to_string())];
+    let server = Server::start_on(&data, &Options { variables, ..Options::default() });
+    assert_eq!(heard(), "READY=1");
+    assert_eq!(server.terminate().0, Some(0));
+    assert_eq!(heard(), "STOPPING=1");
 }

@@ -15,6 +15,7 @@ mod health;
 mod run_file;
 mod serve;
 mod server_certificate;
+mod service_manager;
 mod settings;
 mod stop_signals;
 mod surroundings;

@@ -18,9 +18,10 @@ use crate::cli::ServeFlags;
 use crate::data_dir::DataDir;
 use crate::run_file::RunFile;
 use crate::server_certificate::{ServerCertificates, reachable};
+use crate::service_manager::State;
 use crate::settings::{ApiTransport, Settings};
 use crate::stop_signals::StopSignals;
-use crate::{Sentence, banner, surroundings};
+use crate::{Sentence, banner, service_manager, surroundings};
 
 /// A worker that nobody has called for this long ends.
 const WORKER_IDLE: Duration = Duration::from_secs(300);
@@ -46,7 +47,9 @@ pub fn main(flags: &ServeFlags) -> Result<(), Sentence> {
         let mut signals = StopSignals::listen()?;
         let server = Server::start(settings).await?;
         print!("{}", banner::of(&server.run, &server.data_dir));
+        service_manager::tell(State::Ready);
         signals.next().await;
+        service_manager::tell(State::Stopping);
         signals.or_at_once(server.stop()).await;
         Ok(())
     })

@@ -280,6 +280,20 @@ mod tests {
         }
     }
 
+    /// With what it gives as comments as well.
+    #[test]
+    fn the_packaged_file_is_a_good_one() {
+        let packaged = include_str!("../../../packaging/landfall.toml");
+        assert_eq!(with_file(packaged, |_| ()).expect("good settings").api_transport, ApiTransport::Https);
+        let is_setting = |line: &&str| line.starts_with("# [") || line.contains(" = ");
+        let all: Vec<&str> = packaged.lines().filter(is_setting).map(|line| line.trim_start_matches("# ")).collect();
+        let settings = with_file(&all.join("\n"), |_| ()).expect("good settings");
+        assert!(settings.own_certificate.is_some_and(|files| files.root.is_some()));
+        assert_eq!(settings.api_limits, api::Limits::default(), "the defaults it names are the defaults");
+        assert_eq!(settings.device_limits, DeviceLimits::default());
+        assert_eq!(settings.async_retry_ms, [60_000, 120_000]);
+    }
+
     #[test]
     fn limits_are_those_of_the_file() {
         let settings = with_file("[limits]\napi_connections_per_address = 7\nhandshake_timeout_s = 3\n", |_| ());
