@@ -15,6 +15,7 @@ mod packages;
 mod parts;
 mod rule_sql;
 mod signatures;
+mod signing_requests;
 mod stored_records;
 
 pub use certificates::certificates;
@@ -27,10 +28,11 @@ pub use mqtt_sessions::mqtt_sessions;
 pub use packages::packages;
 pub use rule_sql::rule_sql;
 pub use signatures::signatures;
+pub use signing_requests::signing_requests;
 pub use stored_records::stored_records;
 
 /// Each target under the name of its corpus and of its libFuzzer binary.
-pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+pub const TARGETS: [(&str, fn(&[u8])); 12] = [
     ("certificates", certificates),
     ("http_requests", http_requests),
     ("iam_policies", iam_policies),
@@ -41,5 +43,6 @@ pub const TARGETS: [(&str, fn(&[u8])); 11] = [
     ("packages", packages),
     ("rule_sql", rule_sql),
     ("signatures", signatures),
+    ("signing_requests", signing_requests),
     ("stored_records", stored_records),
 ];

@@ -55,7 +55,7 @@ macro_rules! replayed {
 
 replayed! {
     certificates http_requests iam_policies iot_policies journal_segments mqtt_packets mqtt_sessions packages rule_sql
-    signatures stored_records
+    signatures signing_requests stored_records
 }
 
 #[test]
