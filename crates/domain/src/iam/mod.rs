@@ -5,7 +5,7 @@ mod permission;
 pub use permission::{InvalidPrincipal, Permission};
 
 pub use crate::policy::MalformedPolicy;
-use crate::policy::{self, Context, Dialect, Effect, Statement, Values};
+use crate::policy::{self, Context, Dialect, Effect, Principals, Statement, Values};
 
 /// A role's inline policy at most, blanks not counted. (IAM quotas)
 const IDENTITY_CHARS_MAX: usize = 10_240;
@@ -57,6 +57,11 @@ impl PolicyDocument {
             Kind::Resource => (Dialect::Resource, RESOURCE_CHARS_MAX),
         };
         Ok(Self { statements: policy::parse(json, dialect, chars_max)? })
+    }
+
+    /// Account ids and ARNs that the policy names as `"AWS"` principals, as written.
+    pub fn aws_principals(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().filter_map(|statement| statement.principals.as_ref()).flat_map(Principals::aws)
     }
 }
 

@@ -11,6 +11,7 @@ mod statement;
 
 pub use malformed::MalformedPolicy;
 
+pub(crate) use principal::Principals;
 pub(crate) use statement::{Dialect, Effect, Statement, parse};
 
 /// The values of a condition key or variable in one request.

@@ -67,6 +67,11 @@ impl Principals {
         self.is_everyone || self.aws.iter().any(|listed| includes(listed, arn))
     }
 
+    /// The account ids and ARNs, as written.
+    pub(crate) fn aws(&self) -> impl Iterator<Item = &str> {
+        self.aws.iter().map(String::as_str)
+    }
+
     /// As [`Self::include_arn`], but not because the caller's whole account is named.
     pub(crate) fn name_arn(&self, arn: &str) -> bool {
         self.is_everyone || self.aws.iter().any(|listed| !is_account(listed) && includes(listed, arn))

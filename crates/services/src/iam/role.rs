@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::iam::{Kind, PolicyDocument};
 use domain::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::{Expect, Write};
 
-use super::document::{ink, malformed, percent_encoded};
+use super::document::percent_encoded;
 use super::page::page_of;
 use super::shapes::{
     CreateRoleRequest, CreateRoleResponse, DeleteRoleRequest, GetRoleRequest, GetRoleResponse, ListRolesRequest,
@@ -23,9 +22,6 @@ pub(super) const PREFIX: &str = "iam/role/";
 
 /// Roles of an account. (IAM quotas)
 const ROLES_MAX: usize = 1000;
-
-/// Characters of a trust policy, white space not counted. (IAM quotas)
-const TRUST_CHARS_MAX: usize = 2048;
 
 /// The longest a session may last where CreateRole does not say.
 const SESSION_S_DEFAULT: i32 = 3600;
@@ -57,7 +53,7 @@ impl Iam {
         if input.permissions_boundary.is_some() {
             return Err(Error::new("InvalidInput", "PermissionsBoundary is not served yet; leave it out."));
         }
-        check_trust(&input.assume_role_policy_document)?;
+        self.check_trust(&input.assume_role_policy_document)?;
         let record = RoleRecord {
             path,
             role_id: unique_id(IdKind::Role),
@@ -127,7 +123,7 @@ impl Iam {
 
     pub async fn update_assume_role_policy(&self, op: &Op, input: UpdateAssumeRolePolicyRequest) -> Result<(), Error> {
         self.authorize_on_role(op, "iam:UpdateAssumeRolePolicy", &input.role_name)?;
-        check_trust(&input.policy_document)?;
+        self.check_trust(&input.policy_document)?;
         self.change_role(&input.role_name, |record| {
             record.trust.clone_from(&input.policy_document);
             Ok(Vec::new())
@@ -211,14 +207,6 @@ impl Services {
         let context = [("iam:PassedToService", service)];
         self.authorize_in_context(op, "iam:PassRole", role_arn, &context, DeniedAs::AccessDeniedException)
     }
-}
-
-fn check_trust(document: &str) -> Result<(), Error> {
-    PolicyDocument::parse(document, Kind::Resource).map_err(malformed)?;
-    if ink(document) > TRUST_CHARS_MAX {
-        return Err(over_quota("ACLSizePerRole", TRUST_CHARS_MAX));
-    }
-    Ok(())
 }
 
 pub(super) fn over_quota(quota: &str, max: usize) -> Error {

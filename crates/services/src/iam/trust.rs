@@ -1,9 +1,15 @@
-//! What the rest of the server asks of a role: its rights, its id, and who may take it.
+//! What the rest of the server asks of a role: its rights, its id, and who may take it; and what a trust policy must be.
 
+use domain::Arn;
 use domain::iam::{Decision, Kind, PolicyDocument, Principal, Request, judge_resource};
 
 use super::Iam;
+use super::document::{ink, malformed};
+use super::role::over_quota;
 use crate::Error;
+
+/// Characters of a trust policy, white space not counted. (IAM quotas)
+const TRUST_CHARS_MAX: usize = 2048;
 
 /// What a caller in a role has of it.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +54,42 @@ impl Iam {
         match judge_resource(&trust, Principal::Service(service), &request) {
             Decision::Allowed => Ok(()),
             _ => Err(refused()),
+        }
+    }
+
+    /// A trust policy must be one, be short enough, and name nobody of this account who is not there.
+    pub(super) fn check_trust(&self, document: &str) -> Result<(), Error> {
+        let trust = PolicyDocument::parse(document, Kind::Resource).map_err(malformed)?;
+        if ink(document) > TRUST_CHARS_MAX {
+            return Err(over_quota("ACLSizePerRole", TRUST_CHARS_MAX));
+        }
+        for principal in trust.aws_principals() {
+            if !self.may_exist(principal)? {
+                let message = format!("Invalid principal in policy: \"AWS\":\"{principal}\"");
+                return Err(Error::new("MalformedPolicyDocument", message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Of other accounts nothing is known. This one has a root and roles, and no users.
+    fn may_exist(&self, principal: &str) -> Result<bool, Error> {
+        let Ok(arn) = Arn::parse(principal) else { return Ok(true) };
+        let (parts, config) = (arn.parts(), self.services.config());
+        if parts.partition != config.region.partition().as_str() {
+            return Ok(false);
+        }
+        if parts.account != config.account.as_str() {
+            return Ok(true);
+        }
+        match (parts.service, parts.resource.split_once('/')) {
+            ("iam", Some(("role", _))) => Ok(self.find_role_by_arn(principal)?.is_some()),
+            ("sts", Some(("assumed-role", session))) => {
+                let role = session.split('/').next().unwrap_or_default();
+                Ok(self.find_role(role)?.is_some())
+            }
+            ("iam", None) => Ok(parts.resource == "root"),
+            _ => Ok(false),
         }
     }
 }

@@ -182,3 +182,32 @@ async fn a_trust_policy_is_replaced() {
     world.refused(update, change(&long), "LimitExceeded", "ACLSizePerRole").await;
     world.refused(update, with(change(&trust()), json!({ "RoleName": "none" })), "NoSuchEntity", "none").await;
 }
+
+/// AWS takes no trust policy that names somebody of the account who is not there.
+#[tokio::test]
+async fn trusted_principals_must_exist() {
+    let world = World::new();
+    world.role("there").await;
+    for (principal, is_taken) in [
+        (ACCOUNT.to_owned(), true),
+        (format!("arn:aws:iam::{ACCOUNT}:root"), true),
+        (role_arn("there"), true),
+        (format!("arn:aws:sts::{ACCOUNT}:assumed-role/there/any"), true),
+        ("arn:aws:iam::210987654321:user/anybody".to_owned(), true),
+        (role_arn("missing"), false),
+        (role_arn("path/there"), false),
+        (format!("arn:aws:sts::{ACCOUNT}:assumed-role/missing/any"), false),
+        (format!("arn:aws:iam::{ACCOUNT}:user/ann"), false),
+        (format!("arn:aws-cn:iam::{ACCOUNT}:root"), false),
+    ] {
+        let trust = trust().replace("\"Service\":\"lambda.amazonaws.com\"", &format!("\"AWS\":\"{principal}\""));
+        assert!(trust.contains(&principal), "{trust}");
+        let (update, input) = ("iam:UpdateAssumeRolePolicy", json!({ "RoleName": "there", "PolicyDocument": trust }));
+        if is_taken {
+            world.done(update, input).await;
+        } else {
+            let words = format!("Invalid principal in policy: \"AWS\":\"{principal}\"");
+            world.refused(update, input, "MalformedPolicyDocument", &words).await;
+        }
+    }
+}

@@ -117,6 +117,7 @@ async fn a_role_that_is_gone_ends_its_sessions() {
 async fn the_trust_policy_decides() {
     let world = World::new();
     let caller = world.role("caller").await;
+    world.role("somebody").await;
     let session_arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/caller/session");
     let condition = |operator: &str, key: &str, value: &str| {
         with(trusting(ACCOUNT), json!({ "Condition": { operator: { key: value } } }))
