@@ -83,6 +83,30 @@ fn cli_v1() {
     round_of_a_cli(&server, Server::aws);
 }
 
+/// A profile that names a role: the CLI assumes it by itself.
+#[test]
+fn a_profile_with_a_role() {
+    let server = Server::start();
+    let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": { "AWS": server.account() }, "Condition": { "StringEquals": { "sts:ExternalId": "e-1" } } }] });
+    let role = ["iam", "create-role", "--role-name", "operator", "--assume-role-policy-document", &trust.to_string()];
+    let role_arn = server.aws().text(&role, "Role.Arn");
+    let config = server.data_path().join("config");
+    let profile = |name: &str, external_id: &str| {
+        format!(
+            "[profile {name}]\nrole_arn = {role_arn}\ncredential_source = Environment\nrole_session_name = ann\n\
+             external_id = {external_id}\n"
+        )
+    };
+    std::fs::write(&config, profile("good", "e-1") + &profile("bad", "e-2")).expect("a file");
+    let aws = || server.aws().with_variable("AWS_CONFIG_FILE", &config.display().to_string());
+    let arn = aws().text(&["--profile", "good", "sts", "get-caller-identity"], "Arn");
+    assert_eq!(arn, format!("arn:aws:sts::{}:assumed-role/operator/ann", server.account()));
+    let refused = aws().run(&["--profile", "bad", "sts", "get-caller-identity"]);
+    let said = "An error occurred (AccessDenied) when calling the AssumeRole operation: User:";
+    assert!(refused.stderr.contains(said), "{}", refused.text());
+}
+
 #[test]
 fn cli_v2() {
     let server = Server::start();
