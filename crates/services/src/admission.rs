@@ -105,7 +105,7 @@ impl Services {
         let status = CertificateStatus::PendingActivation;
         let record = CertificateRecord::new(&facts.certificate, status, Some(ca), issuer.mode, now);
         let row = RegisteredRow::new(ca, now, None, &facts.client_id);
-        let mut writes = registration(&facts.certificate, &record).to_vec();
+        let mut writes = registration(&facts.certificate, &record);
         writes.push(Write::lean_on(ca_key(ca), revision));
         writes.push(put(registered_row_key(facts.certificate_id), &row, Expect::Absent));
         let committed = self.commit(writes).await?;

@@ -12,6 +12,9 @@ const KEY: &str = "server/identity";
 struct IdentityRecord {
     account: String,
     region: String,
+    /// False in a directory from before certificates were kept in order.
+    #[serde(default)]
+    has_certificate_order: bool,
 }
 
 impl Stored for IdentityRecord {
@@ -20,12 +23,17 @@ impl Stored for IdentityRecord {
 
 pub(crate) async fn settle(services: &Services) -> Result<(), Error> {
     let ours = ours(services);
-    services
+    let is_old = services
         .transact(|| match services.find::<IdentityRecord>(KEY)? {
-            None => Ok((vec![put(KEY, &ours, Expect::Absent)], ())),
-            Some(found) => found.value.must_be(&ours).map(|()| (Vec::new(), ())),
+            None => Ok((vec![put(KEY, &ours, Expect::Absent)], false)),
+            Some(found) => found.value.must_be(&ours).map(|()| (Vec::new(), !found.value.has_certificate_order)),
         })
-        .await
+        .await?;
+    if is_old {
+        services.put_certificates_in_order().await?;
+        services.commit(vec![put(KEY, &ours, Expect::Anything)]).await?;
+    }
+    Ok(())
 }
 
 /// Writes nothing.
@@ -35,12 +43,13 @@ pub(crate) fn check(services: &Services) -> Result<(), Error> {
 
 fn ours(services: &Services) -> IdentityRecord {
     let config = services.config();
-    IdentityRecord { account: config.account.to_string(), region: config.region.to_string() }
+    let (account, region) = (config.account.to_string(), config.region.to_string());
+    IdentityRecord { account, region, has_certificate_order: true }
 }
 
 impl IdentityRecord {
     fn must_be(&self, ours: &Self) -> Result<(), Error> {
-        if self == ours {
+        if (&self.account, &self.region) == (&ours.account, &ours.region) {
             return Ok(());
         }
         Err(Error::internal(format!(

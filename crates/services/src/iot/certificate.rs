@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use store::{Expect, Write};
 
 use super::Iot;
-use super::page::{Order, Page, PageMaker};
+use super::certificate_order::{self, Listing};
+use super::page::{Order, Page};
 use super::shapes::{
     Certificate, CertificateDescription, CertificateValidity, DescribeCertificateRequest, DescribeCertificateResponse,
     ListCertificatesByCARequest, ListCertificatesByCAResponse, ListCertificatesRequest, ListCertificatesResponse,
@@ -17,7 +18,7 @@ use super::shapes::{
 use crate::record::{Found, Stored, delete, put};
 use crate::{Error, Op, Services, random};
 
-const PREFIX: &str = "iot/cert/";
+pub(super) const PREFIX: &str = "iot/cert/";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CertificateRecord {
@@ -97,13 +98,15 @@ fn signed_key(certificate: &x509::Certificate) -> String {
     format!("iot/signed/{}", hex::encode(certificate.signed_digest()))
 }
 
-/// The writes that register a certificate: both keys new, or nothing.
-pub(crate) fn registration(certificate: &x509::Certificate, record: &CertificateRecord) -> [Write; 2] {
+/// The writes that register a certificate: certificate and signed statement new, or nothing.
+pub(crate) fn registration(certificate: &x509::Certificate, record: &CertificateRecord) -> Vec<Write> {
     let signed = SignedRecord { certificate: certificate.id() };
-    [
+    let mut writes = vec![
         put(certificate_key(certificate.id()), record, Expect::Absent),
         put(signed_key(certificate), &signed, Expect::Absent),
-    ]
+    ];
+    writes.extend(certificate_order::entering(certificate.id(), record));
+    writes
 }
 
 impl Services {
@@ -168,8 +171,9 @@ impl Iot {
         input: ListCertificatesRequest,
     ) -> Result<ListCertificatesResponse, Error> {
         self.authorize(op, "iot:ListCertificates", "*")?;
-        let page = PageMaker::new(input.page_size, input.marker.as_deref(), Order::of(input.ascending_order))?;
-        let (certificates, next) = self.page_of_certificates(page, |_| true).await?;
+        let order = Order::of(input.ascending_order);
+        let listing = Listing { ca: None, size: input.page_size, marker: input.marker.as_deref(), order };
+        let (certificates, next) = self.page_of_certificates(listing).await?;
         Ok(ListCertificatesResponse { certificates: Some(certificates), next_marker: next })
     }
 
@@ -181,27 +185,19 @@ impl Iot {
         input: ListCertificatesByCARequest,
     ) -> Result<ListCertificatesByCAResponse, Error> {
         self.authorize(op, "iot:ListCertificatesByCA", "*")?;
-        let page = PageMaker::new(input.page_size, input.marker.as_deref(), Order::of(input.ascending_order))?;
-        let ca = input.ca_certificate_id.parse::<CertificateId>().ok();
-        let (certificates, next) = self.page_of_certificates(page, |record| ca.is_some() && record.ca == ca).await?;
+        let Ok(ca) = input.ca_certificate_id.parse::<CertificateId>() else {
+            return Ok(ListCertificatesByCAResponse { certificates: Some(Vec::new()), next_marker: None });
+        };
+        let order = Order::of(input.ascending_order);
+        let listing = Listing { ca: Some(ca), size: input.page_size, marker: input.marker.as_deref(), order };
+        let (certificates, next) = self.page_of_certificates(listing).await?;
         Ok(ListCertificatesByCAResponse { certificates: Some(certificates), next_marker: next })
     }
 
-    async fn page_of_certificates(
-        &self,
-        mut page: PageMaker<(String, CertificateRecord)>,
-        fits: impl Fn(&CertificateRecord) -> bool,
-    ) -> Result<(Vec<Certificate>, Option<String>), Error> {
-        let offer = |id: String, record: CertificateRecord| {
-            if fits(&record) {
-                page.offer(format!("{:013}{id}", record.created_at.millis()), (id, record));
-            }
-        };
-        self.services.each_record(PREFIX, offer).await?;
-        let Page { items, next } = page.finish();
+    async fn page_of_certificates(&self, listing: Listing<'_>) -> Result<(Vec<Certificate>, Option<String>), Error> {
+        let Page { items, next } = self.services.list_in_order(listing).await?;
         let certificates = items
             .into_iter()
-            .filter_map(|(id, record)| Some((id.parse().ok()?, record)))
             .map(|(id, record)| Certificate {
                 certificate_arn: Some(self.services.certificate_arn(id).to_string()),
                 certificate_id: Some(id.to_string()),

@@ -3,9 +3,9 @@
 use domain::admission::CertificateStatus;
 use store::Expect;
 
-use super::Iot;
 use super::certificate::{certificate_key, missing, state};
 use super::shapes::DeleteCertificateRequest;
+use super::{Iot, certificate_order};
 use crate::outbox::registered_row_key;
 use crate::record::{Found, delete};
 use crate::{Error, Op};
@@ -38,6 +38,7 @@ impl Iot {
                 }
                 // Attaching writes the certificate: no policy can come in between the looking and the deleting.
                 let mut writes = vec![delete(certificate_key(id), Expect::Revision(revision))];
+                writes.extend(certificate_order::leaving(id, &record));
                 writes.extend(services.unsign(id, &record.certificate()?)?);
                 writes.extend(detached);
                 writes.push(delete(registered_row_key(id), Expect::Anything));

@@ -191,7 +191,7 @@ impl crate::Services {
                     .with_member("resourceArn", self.certificate_arn(there).to_string()));
             }
             let record = CertificateRecord::new(certificate, status, ca, mode, op.now);
-            let mut writes = registration(certificate, &record).to_vec();
+            let mut writes = registration(certificate, &record);
             writes.extend(leaning);
             Ok((writes, (id, status)))
         })

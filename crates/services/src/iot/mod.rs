@@ -7,6 +7,7 @@ pub(crate) mod ca_index;
 pub(crate) mod certificate;
 mod certificate_deletion;
 mod certificate_issue;
+mod certificate_order;
 mod certificate_registration;
 mod endpoint;
 pub(crate) mod issuer;

@@ -82,3 +82,36 @@ async fn lists_are_paged_by_age() {
     }
     world.refused("iot:ListCertificates", json!({ "marker": "%" }), "InvalidRequestException", "marker").await;
 }
+
+/// A directory from before certificates were kept in order is put in order when a server starts on it.
+#[tokio::test]
+async fn an_older_directory_is_put_in_order() {
+    let world = World::new();
+    let ca = world.registered_ca("Factory").await;
+    for n in 0..5 {
+        world.connect(&device(&ca, &format!("device-{n}")), "d").await.expect_err("registered, not admitted");
+        world.pass_ms(1000);
+    }
+    let lists = async || {
+        let all = world.done("iot:ListCertificates", json!({})).await;
+        let of_ca = world.done("iot:ListCertificatesByCA", json!({ "caCertificateId": ca.id().to_string() })).await;
+        (all["certificates"].clone(), of_ca["certificates"].clone())
+    };
+    world.services.settle_identity().await.expect("settled");
+    let (all, of_ca) = lists().await;
+    assert_eq!((all.as_array().map(Vec::len), &of_ca), (Some(5), &all));
+
+    let mut writes: Vec<store::Write> = Vec::new();
+    let write = |key: &str, value: Option<&str>| store::Write {
+        key: key.into(),
+        value: value.map(|value| bytes::Bytes::copy_from_slice(value.as_bytes())),
+        expect: store::Expect::Anything,
+    };
+    writes.extend(world.keys("iot/cert-order/").iter().map(|key| write(key, None)));
+    let identity = format!(r#"{{"v":1,"r":{{"account":"{}","region":"us-east-1"}}}}"#, crate::world::ACCOUNT);
+    writes.push(write("server/identity", Some(&identity)));
+    world.store.commit(writes).await.expect("committed");
+    assert_eq!(lists().await.0, json!([]));
+    world.services.settle_identity().await.expect("settled");
+    assert_eq!(lists().await, (all, of_ca));
+}
