@@ -28,6 +28,10 @@ impl Api {
     /// Our own pages take no body.
     pub(crate) async fn own_page(&self, head: &Head, request_id: &str) -> Answer {
         let page = head.path.strip_prefix(PREFIX).unwrap_or_default();
+        // A signature does not cover them, as with AWS's paths.
+        if page.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return plain(404, "Landfall has no such page.");
+        }
         if let Some(answer) = self.dead_letter_page(head, page, request_id).await {
             return answer;
         }

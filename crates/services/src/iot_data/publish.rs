@@ -111,7 +111,8 @@ fn user_properties(text: &str) -> Result<Vec<(String, String)>, Error> {
         .into_iter()
         .flatten()
         .map(|(name, value)| match value {
-            Value::String(value) => Ok((name, value)),
+            // What JSON can write and MQTT cannot: subscribers would have to hang up on it [MQTT-1.5.4-2].
+            Value::String(value) if !name.contains('\0') && !value.contains('\0') => Ok((name, value)),
             _ => Err(wrong()),
         })
         .collect()
@@ -139,7 +140,7 @@ mod tests {
         for text in [list.to_owned(), STANDARD.encode(list), STANDARD.encode(Value::from(list).to_string())] {
             assert_eq!(user_properties(&text).expect("properties"), pairs);
         }
-        for text in ["%", "{}", "[1]", r#"[{"a": 1}]"#, "bm90IGpzb24="] {
+        for text in ["%", "{}", "[1]", r#"[{"a": 1}]"#, "bm90IGpzb24=", r#"[{"a": "\u0000"}]"#, r#"[{"\u0000": ""}]"#] {
             assert_eq!(user_properties(text).expect_err(text).code, "InvalidRequestException");
         }
     }
