@@ -22,6 +22,8 @@ fn expected(server: &Server, session: &str) -> Value {
         "identity": format!("arn:aws:iam::{account}:root"),
         "policy": allowed,
         "no policy": ["ResourceNotFoundException", 404],
+        "published": 200,
+        "bad topic": ["InvalidRequestException", 400],
         "trust": { "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "sts:AssumeRole",
             "Principal": { "Service": "lambda.amazonaws.com", "AWS": account } }] },
         "role policy": allowed,
@@ -133,6 +135,12 @@ fn round_of_a_cli(server: &Server, aws: impl Fn(&Server) -> Aws<'_>) {
     let read = aws().text(&["iot", "get-policy", "--policy-name", "Round"], "policyDocument");
     assert_eq!(serde_json::from_str::<Value>(&read).ok(), Some(allowed.clone()));
     refused(aws(), &["iot", "get-policy", "--policy-name", "NotThere"], "ResourceNotFoundException");
+
+    // Version 2 reads base64 into a blob; to version 1 it is the payload.
+    let publish = |topic| ["iot-data", "publish", "--topic", topic, "--qos", "1", "--payload", "e30="];
+    let published = aws().run(&publish("round/trip"));
+    assert!(published.is_success(), "{}", published.text());
+    refused(aws(), &publish("round/#"), "InvalidRequestException");
 
     let trust = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": { "Service": "lambda.amazonaws.com", "AWS": account } }] });

@@ -38,6 +38,11 @@ iot.create_policy(policyName='Round', policyDocument=json.dumps(allowed))
 report['policy'] = json.loads(iot.get_policy(policyName='Round')['policyDocument'])
 report['no policy'] = failure(iot.get_policy, policyName='NotThere')
 
+data = boto3.client('iot-data')
+published = data.publish(topic='round/trip', qos=1, payload=b'{}')
+report['published'] = published['ResponseMetadata']['HTTPStatusCode']
+report['bad topic'] = failure(data.publish, topic='round/#', payload=b'{}')
+
 trust = {'Version': '2012-10-17', 'Statement': [
     {'Effect': 'Allow', 'Principal': {'Service': 'lambda.amazonaws.com', 'AWS': identity['Account']},
      'Action': 'sts:AssumeRole'}]}

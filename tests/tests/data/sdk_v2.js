@@ -24,6 +24,11 @@ async function main() {
     report.policy = JSON.parse((await iot.getPolicy({ policyName: 'Round' }).promise()).policyDocument);
     report['no policy'] = await failure(iot.getPolicy({ policyName: 'NotThere' }));
 
+    const data = client('IotData');
+    const published = await data.publish({ topic: 'round/trip', qos: 1, payload: '{}' }).promise();
+    report.published = published.$response.httpResponse.statusCode;
+    report['bad topic'] = await failure(data.publish({ topic: 'round/#', payload: '{}' }));
+
     const trust = { Version: '2012-10-17', Statement: [{
         Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com', AWS: identity.Account },
         Action: 'sts:AssumeRole' }] };

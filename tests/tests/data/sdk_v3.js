@@ -1,6 +1,7 @@
 // One round with the AWS SDK for JavaScript v3; it prints what sdk_boto3.py prints.
 'use strict';
 const { IoTClient, CreatePolicyCommand, GetPolicyCommand, ListCertificatesCommand } = require('@aws-sdk/client-iot');
+const { IoTDataPlaneClient, PublishCommand } = require('@aws-sdk/client-iot-data-plane');
 const { LambdaClient, CreateFunctionCommand, GetFunctionCommand, InvokeCommand } = require('@aws-sdk/client-lambda');
 const {
     IAMClient, AttachRolePolicyCommand, CreateRoleCommand, DeleteRoleCommand, GetRoleCommand, GetRolePolicyCommand,
@@ -46,6 +47,11 @@ async function main() {
     await iot.send(new CreatePolicyCommand({ policyName: 'Round', policyDocument: JSON.stringify(allowed) }));
     report.policy = JSON.parse((await iot.send(new GetPolicyCommand({ policyName: 'Round' }))).policyDocument);
     report['no policy'] = await failure(iot.send(new GetPolicyCommand({ policyName: 'NotThere' })));
+
+    const data = new IoTDataPlaneClient();
+    const published = await data.send(new PublishCommand({ topic: 'round/trip', qos: 1, payload: '{}' }));
+    report.published = published.$metadata.httpStatusCode;
+    report['bad topic'] = await failure(data.send(new PublishCommand({ topic: 'round/#', payload: '{}' })));
 
     const trust = { Version: '2012-10-17', Statement: [{
         Effect: 'Allow', Principal: { Service: 'lambda.amazonaws.com', AWS: identity.Account },

@@ -226,3 +226,17 @@ pub(super) fn distinct_tags(tags: Option<Vec<Tag>>) -> Result<Vec<(String, Strin
     }
     Ok(distinct)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RoleRecord;
+
+    /// Written before managed policies were served.
+    #[test]
+    fn a_role_without_attachments_is_read() {
+        let record = r#"{"path":"/","role_id":"AROAAAAAAAAAAAAAAAAAA","trust":"{}","description":null,
+            "max_session_s":3600,"created_at":1795000000000,"tags":[],"inline":{"p":"{}"}}"#;
+        let record: RoleRecord = serde_json::from_str(record).expect("version 1");
+        assert!(record.attached.is_empty() && record.inline.len() == 1);
+    }
+}
