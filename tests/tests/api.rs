@@ -21,7 +21,7 @@ const REFUSALS: &[(&str, &str, u64, &[&str])] = &[
     ("unknown key, query", "InvalidClientTokenId", 403, &["security token"]),
     ("unknown key, json-1.1", "UnrecognizedClientException", 400, &["security token"]),
     ("wrong region", "InvalidSignatureException", 403, &["valid region", "eu-west-1"]),
-    ("unserved, rest-json", "NotImplementedException", 501, &["iot:ListThings"]),
+    ("unserved, rest-json", "NotImplementedException", 501, &["iot:ListBillingGroups"]),
     ("unserved, query", "NotImplemented", 501, &["iam:ListUsers"]),
     ("unserved, json-1.1", "NotImplementedException", 501, &["logs:DescribeMetricFilters"]),
     ("missing field", "InvalidRequestException", 400, &["policyDocument"]),

@@ -41,7 +41,7 @@ case('unknown key, query', client('iam', **unknown_key).get_role, RoleName='none
 case('unknown key, json-1.1', client('logs', **unknown_key).describe_log_groups)
 case('wrong region', client('iot', region_name='eu-west-1').list_certificates)
 
-case('unserved, rest-json', iot.list_things)
+case('unserved, rest-json', iot.list_billing_groups)
 case('unserved, query', iam.list_users)
 case('unserved, json-1.1', logs.describe_metric_filters)
 
