@@ -54,6 +54,10 @@ impl Opened {
         refused(self.service, Fault::TooLarge(text), request_id)
     }
 
+    pub(crate) fn busy(&self, request_id: &str) -> Answer {
+        refused(self.service, Fault::Busy, request_id)
+    }
+
     pub(crate) fn unreadable(&self, request_id: &str) -> Answer {
         let text = "The request body could not be read to its end.".to_owned();
         refused(self.service, Fault::Malformed(text), request_id)

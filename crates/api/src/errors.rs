@@ -18,6 +18,7 @@ pub enum Fault {
     Malformed(String),
     Invalid(String),
     TooLarge(String),
+    Busy,
     Internal,
 }
 
@@ -48,6 +49,10 @@ pub fn fault(service: &Service, fault: Fault) -> Error {
         ),
         Fault::Malformed(text) => Error::new(named("MalformedInput", "SerializationException"), text),
         Fault::Invalid(text) => Error::new(invalid_code(service), text),
+        Fault::Busy => Error::new(
+            named("ServiceUnavailable", "ServiceUnavailableException"),
+            "Too many large requests at once; try again in a moment.",
+        ),
         Fault::TooLarge(text) => Error::new(named("RequestEntityTooLarge", "RequestEntityTooLargeException"), text),
         Fault::Internal => {
             Error::new(named("InternalFailure", "InternalFailureException"), "An internal failure has occurred.")

@@ -11,11 +11,19 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// From accept to the end of the TLS handshake.
     pub handshake_timeout: Duration,
+    /// How long a body larger than `BODY_BYTES_MAX` waits for one of the `LARGE_BODIES_MAX` places. Whose body it is, is known
+    /// only at its end: who sends slowly on purpose must not keep everybody else waiting without an answer.
+    pub large_body_wait: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections_max: 512, connections_per_address_max: 128, handshake_timeout: Duration::from_secs(10) }
+        Self {
+            connections_max: 512,
+            connections_per_address_max: 128,
+            handshake_timeout: Duration::from_secs(10),
+            large_body_wait: Duration::from_secs(30),
+        }
     }
 }
 

@@ -183,7 +183,13 @@ async fn answer(api: &Api, head: &Head, body: Incoming, request_id: &str) -> Ans
     let _large = match hint.upper() {
         Some(upper) if upper <= BODY_BYTES_MAX as u64 => None,
         _ if limit <= BODY_BYTES_MAX => None,
-        _ => api.inner.large_bodies.acquire().await.ok(),
+        _ => {
+            let place = api.inner.large_bodies.acquire();
+            match tokio::time::timeout(api.inner.settings.limits.large_body_wait, place).await {
+                Ok(place) => place.ok(),
+                Err(_) => return opened.busy(request_id),
+            }
+        }
     };
     let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),

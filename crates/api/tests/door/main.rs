@@ -342,3 +342,19 @@ async fn ambiguous_requests_lead_nowhere() {
         assert!(!reply.body.contains("HTTP/1.1"), "one answer to {request:?}: {reply:?}");
     }
 }
+
+/// Four who announce a package and do not send it take the places, and others hear of it instead of waiting for ever.
+#[tokio::test]
+async fn large_bodies_that_do_not_come_keep_nobody_waiting() {
+    let server = Server::start().await;
+    let create = "POST /2015-03-31/functions";
+    let mut hanging = Vec::new();
+    for _ in 0..4 {
+        hanging.push(server.hanging("lambda", create, 2_000_000).await);
+    }
+    let reply = server.announced("lambda", create, 2_000_000).await;
+    assert_eq!((reply.status, reply.body.contains("try again")), (503, true), "{reply:?}");
+    // Small ones go on.
+    assert_eq!(server.signed("lambda", "GET /2015-03-31/functions", &[], "").await.status, 200);
+    drop(hanging);
+}

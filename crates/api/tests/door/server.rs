@@ -94,7 +94,11 @@ impl Server {
             host_names: Vec::new(),
             root_ca_pem: "the root's PEM".into(),
             version: "0.0.0".into(),
-            limits: Limits { connections_per_address_max: CONNECTIONS_MAX, ..Limits::default() },
+            limits: Limits {
+                connections_per_address_max: CONNECTIONS_MAX,
+                large_body_wait: Duration::from_millis(20),
+                ..Limits::default()
+            },
             surroundings: Surroundings::default(),
         };
         let api = Api::new(services, settings);
@@ -142,6 +146,19 @@ impl Server {
     pub async fn announced(&self, service: &str, request: &str, body_bytes: usize) -> Reply {
         let head = signed_head(&credentials(), "us-east-1", service, request, &[], "", self.now());
         self.raw(&format!("{head}content-length: {body_bytes}\r\nconnection: close\r\n\r\n")).await
+    }
+
+    /// A connection that has sent a signed head, announces a body, and sends nothing of it.
+    pub async fn hanging(&self, service: &str, request: &str, body_bytes: usize) -> TcpStream {
+        let head = signed_head(&credentials(), "us-east-1", service, request, &[], "", self.now());
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        let head = format!("{head}content-length: {body_bytes}\r\nexpect: 100-continue\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("a head is taken");
+        // The server asks for the body once it has a place for it.
+        let mut asked = [0; 25];
+        stream.read_exact(&mut asked).await.expect("it asks for the body");
+        assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream
     }
 
     pub async fn raw(&self, text: &str) -> Reply {
