@@ -35,7 +35,7 @@ impl Opened {
         match &self.target {
             Target::Operation(operation, _) => match operation.name {
                 "CreateFunction" | "UpdateFunctionCode" => PACKAGE_BODY_BYTES_MAX,
-                "Invoke" => INVOKE_BODY_BYTES_MAX,
+                "Invoke" | "PutLogEvents" => INVOKE_BODY_BYTES_MAX,
                 _ => BODY_BYTES_MAX,
             },
             Target::InForm | Target::Refused(_) => BODY_BYTES_MAX,

@@ -50,7 +50,7 @@ use functions::Functions;
 use invocation::Invocations;
 use iot::ca_index::CaIndex;
 use iot::issuer::Issuer;
-use logs::LogJournal;
+use logs::LogJournals;
 use rules::RuleSet;
 use store::Store;
 use tokio::sync::{Notify, watch};
@@ -73,7 +73,7 @@ struct Inner {
     rules: RuleSet,
     standings: Standings,
     admissions: Admissions,
-    logs: LogJournal,
+    logs: LogJournals,
     invocations: Invocations,
     /// Rings when an outbox row has been committed.
     outbox: Notify,
@@ -91,7 +91,7 @@ impl Services {
         let services = Self {
             inner: Arc::new(Inner {
                 admissions: Admissions::open(&store)?,
-                logs: LogJournal::open(&store)?,
+                logs: LogJournals::new(&store),
                 config,
                 store,
                 broker,
@@ -107,6 +107,7 @@ impl Services {
         };
         services.reload_cas()?;
         services.reload_rules()?;
+        services.inner.logs.load(&services.log_groups()?)?;
         services.reload_invocations()?;
         services.warm_functions()?;
         Ok(services)
@@ -126,7 +127,8 @@ impl Services {
     pub async fn run(&self, shutdown: watch::Receiver<bool>) {
         self.sweep_packages().await;
         let admissions = self.run_admissions(shutdown.clone());
-        tokio::join!(self.run_outbox(shutdown.clone()), self.run_invocations(shutdown), admissions);
+        let retention = self.run_log_retention(shutdown.clone());
+        tokio::join!(self.run_outbox(shutdown.clone()), self.run_invocations(shutdown), admissions, retention);
     }
 
     pub fn config(&self) -> &Config {

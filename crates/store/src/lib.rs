@@ -20,7 +20,7 @@ mod writer;
 pub use blobs::{BlobHold, BlobId, Blobs};
 pub use commit::{Change, Expect, Record, Write};
 pub use error::{CommitError, StoreError};
-pub use journal::{Entry, Journal, JournalBounds, StreamFacts};
+pub use journal::{Entry, Journal, JournalBounds, JournalUsage, StreamFacts};
 pub use limits::{
     BLOB_BYTES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, ENTRY_BYTES_MAX, KEY_BYTES_MAX, STREAM_BYTES_MAX,
     VALUE_BYTES_MAX,

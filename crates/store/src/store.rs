@@ -130,6 +130,19 @@ impl Store {
         self.inner.journals.open(name, bounds)
     }
 
+    /// The names of the journals that have files, opened or not, as far as they are letters, digits, `-` and `_`.
+    pub fn journal_names(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.journals.folders()
+    }
+
+    /// A journal with its files. Waits for the disk.
+    pub fn remove_journal(&self, name: &str) -> Result<(), StoreError> {
+        if self.lock_queue().is_none() {
+            return Err(StoreError::Closed);
+        }
+        self.inner.journals.remove(name)
+    }
+
     /// Writes out what journals hold, finishes the running commits, refuses what comes after.
     pub async fn close(&self) {
         self.lock_queue().take();

@@ -214,3 +214,59 @@ async fn a_stream_of_a_large_journal_is_found_at_once() {
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(journal.streams("s00").len(), 10);
 }
+
+fn disk_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.file_type().unwrap().is_dir() {
+        true => disk_bytes(&entry.path()),
+        false => entry.metadata().unwrap().len(),
+    };
+    entries.map(|entry| size(entry.unwrap())).sum()
+}
+
+#[tokio::test]
+async fn what_is_forgotten_leaves_the_disk_and_the_sequence_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = JournalBounds { bytes_max: 8 << 20, age_max_ms: i64::MAX };
+    let store = Store::open(dir.path()).unwrap();
+    let journal = store.journal("logs", bounds).unwrap();
+    for n in 0..1000 {
+        journal.append("s", n, Bytes::from(vec![b'x'; 1000]));
+    }
+    journal.flush();
+    let usage = journal.usage();
+    assert_eq!((usage.entries, usage.value_bytes), (1000, 1_000_000));
+    let full = disk_bytes(&dir.path().join("journals"));
+    journal.forget_before(500);
+    assert_eq!(journal.read(0, 1)[0].at_ms, 500);
+    journal.shrink_to(journal.usage().bytes / 2);
+    assert_eq!(journal.usage().entries, 250);
+    journal.flush();
+    assert!(disk_bytes(&dir.path().join("journals")) < full / 2, "old segments are gone");
+    let last = journal.last(1)[0].sequence;
+    journal.forget_before(1000);
+    journal.flush();
+    assert_eq!(journal.usage(), store::JournalUsage { entries: 0, value_bytes: 0, bytes: 0 });
+    assert!(disk_bytes(&dir.path().join("journals")) < 100, "an empty journal takes nothing");
+    drop((journal, store));
+    let store = Store::open(dir.path()).unwrap();
+    let journal = store.journal("logs", bounds).unwrap();
+    assert!(journal.append("s", 1, Bytes::new()) > last, "a reader's place is still behind what comes");
+}
+
+#[tokio::test]
+async fn a_removed_journal_is_gone_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = JournalBounds { bytes_max: 1 << 20, age_max_ms: i64::MAX };
+    let store = Store::open(dir.path()).unwrap();
+    let journal = store.journal("a", bounds).unwrap();
+    journal.append("s", 1, Bytes::from_static(b"x"));
+    journal.flush();
+    assert_eq!(store.journal_names().unwrap(), ["a"]);
+    store.remove_journal("a").unwrap();
+    store.remove_journal("never").unwrap();
+    journal.append("s", 2, Bytes::from_static(b"late"));
+    journal.flush();
+    assert_eq!(store.journal_names().unwrap(), Vec::<String>::new(), "a handle that is left writes nothing");
+    assert_eq!(store.journal("a", bounds).unwrap().last(9), []);
+}

@@ -152,10 +152,15 @@ async fn sts(verbs: &Sts, op: &Op, operation: &'static str, input: Value) -> Res
 
 async fn logs(verbs: &Logs, op: &Op, operation: &'static str, input: Value) -> Result<Value, Error> {
     match operation {
+        "CreateLogGroup" => answered(verbs.create_log_group(op, parsed(input)?).await),
+        "CreateLogStream" => answered(verbs.create_log_stream(op, parsed(input)?).await),
+        "DeleteLogGroup" => answered(verbs.delete_log_group(op, parsed(input)?).await),
         "DescribeLogGroups" => answered(verbs.describe_log_groups(op, parsed(input)?).await),
         "DescribeLogStreams" => answered(verbs.describe_log_streams(op, parsed(input)?).await),
         "FilterLogEvents" => answered(verbs.filter_log_events(op, parsed(input)?).await),
         "GetLogEvents" => answered(verbs.get_log_events(op, parsed(input)?).await),
+        "PutLogEvents" => answered(verbs.put_log_events(op, parsed(input)?).await),
+        "PutRetentionPolicy" => answered(verbs.put_retention_policy(op, parsed(input)?).await),
         _ => Err(unserved("logs", operation)),
     }
 }

@@ -1,17 +1,23 @@
 //! Amazon CloudWatch Logs: what the functions wrote.
 //! One file per noun; the verbs are methods of [`Logs`], named as the operations are.
 
+mod filter_pattern;
+mod journals;
 mod log_event;
 mod log_group;
 mod log_stream;
+mod put_log_events;
 pub mod shapes;
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Arn, Timestamp};
 use functions::{LogLine, LogSink};
-use store::{Journal, JournalBounds, Store};
+use store::Journal;
+use tokio::sync::watch;
+
+pub(crate) use journals::LogJournals;
 
 use crate::authorization::DeniedAs;
 use crate::{Error, Op, Services};
@@ -20,25 +26,6 @@ use crate::{Error, Op, Services};
 #[derive(Clone)]
 pub struct Logs {
     services: Services,
-}
-
-/// Every event of every group, in one journal; a stream's name in it is `<group>\n<stream>`.
-pub(crate) struct LogJournal {
-    journal: Journal,
-    /// Groups whose record is known to be there, or on its way.
-    known: Mutex<HashSet<String>>,
-}
-
-impl LogJournal {
-    /// A laptop's worth of logs; a month is longer than anybody asks back without having set a retention.
-    const BOUNDS: JournalBounds = JournalBounds { bytes_max: 64 << 20, age_max_ms: 30 * 24 * 3600 * 1000 };
-
-    pub(crate) fn open(store: &Store) -> Result<Self, Error> {
-        let journal = store
-            .journal("logs", Self::BOUNDS)
-            .map_err(|err| Error::internal(format!("the log journal cannot be opened: {err}")))?;
-        Ok(Self { journal, known: Mutex::default() })
-    }
 }
 
 impl Services {
@@ -52,8 +39,13 @@ impl Logs {
         self.services.authorize(op, action, resource, DeniedAs::AccessDeniedException)
     }
 
-    fn journal(&self) -> &Journal {
-        &self.services.inner.logs.journal
+    fn journals(&self) -> &LogJournals {
+        &self.services.inner.logs
+    }
+
+    /// The events of a group that is there; `None` where it has none yet.
+    fn journal(&self, group: &str) -> Option<Journal> {
+        self.journals().of(group)
     }
 
     fn group_arn(&self, group: &str) -> Arn {
@@ -61,11 +53,12 @@ impl Logs {
         Arn::new("logs", &config.region, &config.account, &format!("log-group:{group}"))
     }
 
-    /// Writes a line for the server itself; makes the group where it is missing.
+    /// Writes a line for the server itself; makes the group where it is missing. What is over the group's rate is dropped,
+    /// and said in the group.
     pub(crate) fn append(&self, group: &str, stream: &str, at: Timestamp, text: &str) {
         self.know_group(group, at);
         let text = bytes::Bytes::copy_from_slice(text.trim_end_matches('\n').as_bytes());
-        self.journal().append(&journal_stream(group, stream), at.millis(), text);
+        self.journals().append(group, stream, at, text, self.services.now());
     }
 
     /// Where the lines of a function go: `/aws/lambda/<name>`, by the stream that each line names.
@@ -74,36 +67,39 @@ impl Logs {
         LogSink(Arc::new(move |line: LogLine| logs.append(&group, &line.stream, line.at, &line.text)))
     }
 
-    /// The group's record is written beside the line, not before it: logging waits for nobody.
+    /// The group's record is written beside the line, not before it: logging waits for no commit.
     fn know_group(&self, group: &str, at: Timestamp) {
-        let mut known = self.services.inner.logs.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.contains(group) {
-            return;
+        match self.journals().ensure(group, None) {
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => return tracing::error!(%group, %error, "a log group's journal could not be opened"),
         }
-        known.insert(group.to_owned());
-        drop(known);
         let (logs, group) = (self.clone(), group.to_owned());
         tokio::spawn(async move {
             if let Err(error) = logs.create_group_record(&group, at).await {
                 tracing::error!(%group, %error, "a log group could not be recorded");
-                let mut known = logs.services.inner.logs.known.lock().unwrap_or_else(PoisonError::into_inner);
-                known.remove(&group);
             }
         });
     }
 }
 
+/// How often what is past its group's retention is forgotten; reads do not show it meanwhile.
+const RETENTION_LOOK: Duration = Duration::from_secs(60);
+
+impl Services {
+    pub(crate) async fn run_log_retention(&self, mut shutdown: watch::Receiver<bool>) {
+        while !*shutdown.borrow() {
+            self.logs().forget_expired();
+            tokio::select! {
+                () = tokio::time::sleep(RETENTION_LOOK) => {}
+                _ = shutdown.changed() => {}
+            }
+        }
+    }
+}
+
 pub(crate) fn function_group(function: &str) -> String {
     format!("/aws/lambda/{function}")
-}
-
-fn journal_stream(group: &str, stream: &str) -> String {
-    format!("{group}\n{stream}")
-}
-
-/// The stream's own name; group names hold no line break.
-fn stream_name(journal_stream: &str) -> &str {
-    journal_stream.split_once('\n').map_or("", |(_, stream)| stream)
 }
 
 fn invalid(message: impl Into<String>) -> Error {
@@ -129,4 +125,8 @@ fn group_of(own: &str, name: Option<&str>, identifier: Option<&str>) -> Result<S
 
 fn group_missing() -> Error {
     Error::new("ResourceNotFoundException", "The specified log group does not exist.")
+}
+
+fn stream_missing() -> Error {
+    Error::new("ResourceNotFoundException", "The specified log stream does not exist.")
 }

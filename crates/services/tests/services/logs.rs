@@ -92,6 +92,7 @@ async fn a_group_is_filtered() {
         (json!({ "logStreamNamePrefix": "alpha" }), vec!["alpha", "alpha", "alpha"]),
         (json!({ "filterPattern": "\"alpha\"" }), vec!["alpha", "alpha", "alpha"]),
         (json!({ "filterPattern": "Failure -alpha" }), vec!["beta", "beta", "beta"]),
+        (json!({ "filterPattern": "{ $.ruleName = \"al*\" }" }), vec!["alpha", "alpha", "alpha"]),
         (json!({ "filterPattern": "nothing" }), vec![]),
     ] {
         let input = with(group.clone(), changes);
@@ -101,7 +102,8 @@ async fn a_group_is_filtered() {
     }
     for (changes, code, words) in [
         (json!({ "logGroupName": "none" }), "ResourceNotFoundException", "log group"),
-        (json!({ "filterPattern": "{ $.a = 1 }" }), "InvalidParameterException", "not served"),
+        (json!({ "filterPattern": "[a, b]" }), "InvalidParameterException", "not served"),
+        (json!({ "filterPattern": "{ a = 1 }" }), "InvalidParameterException", "expected $"),
         (
             json!({ "logStreamNames": ["alpha"], "logStreamNamePrefix": "alpha" }),
             "InvalidParameterException",
@@ -151,4 +153,116 @@ async fn streams_and_groups_are_listed() {
     }
     let both = json!({ "logGroupNamePrefix": "A", "logGroupNamePattern": "A" });
     world.refused(groups, both, "InvalidParameterException", "mutually exclusive").await;
+}
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+async fn put(world: &World, stream: &str, events: &[(i64, &str)]) -> Value {
+    let events: Vec<Value> =
+        events.iter().map(|(at, message)| json!({ "timestamp": at, "message": message })).collect();
+    let input = json!({ "logGroupName": "g", "logStreamName": stream, "logEvents": events });
+    world.done("logs:PutLogEvents", input).await
+}
+
+async fn messages(world: &World, changes: Value) -> Vec<String> {
+    let answer = world.done("logs:FilterLogEvents", with(json!({ "logGroupName": "g" }), changes)).await;
+    let events = answer["events"].as_array().expect("events");
+    events.iter().filter_map(|event| Some(event["message"].as_str()?.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn groups_and_streams_are_made_written_and_deleted() {
+    let world = World::new();
+    let (group, stream) = (json!({ "logGroupName": "g" }), json!({ "logGroupName": "g", "logStreamName": "s" }));
+    let missing = "ResourceNotFoundException";
+    let batch = with(stream.clone(), json!({ "logEvents": [{ "timestamp": world.now_ms(), "message": "m" }] }));
+    for (operation, input) in [
+        ("logs:DeleteLogGroup", group.clone()),
+        ("logs:PutRetentionPolicy", with(group.clone(), json!({ "retentionInDays": 1 }))),
+        ("logs:CreateLogStream", stream.clone()),
+        ("logs:PutLogEvents", batch.clone()),
+    ] {
+        world.refused(operation, input, missing, "log group does not exist").await;
+    }
+    for asked in [json!({ "kmsKeyId": "k" }), json!({ "logGroupClass": "DELIVERY" }), json!({ "tags": { "a": "b" } })] {
+        let input = with(group.clone(), asked);
+        world.refused("logs:CreateLogGroup", input, "InvalidParameterException", "not served").await;
+    }
+    world.done("logs:CreateLogGroup", group.clone()).await;
+    world.refused("logs:CreateLogGroup", group.clone(), "ResourceAlreadyExistsException", "already exists").await;
+    world.refused("logs:PutLogEvents", batch.clone(), missing, "log stream does not exist").await;
+    world.done("logs:CreateLogStream", stream.clone()).await;
+    world.refused("logs:CreateLogStream", stream.clone(), "ResourceAlreadyExistsException", "already exists").await;
+    let streams = world.done("logs:DescribeLogStreams", group.clone()).await;
+    assert_eq!(streams["logStreams"][0]["logStreamName"], "s");
+    assert_eq!(streams["logStreams"][0].get("lastEventTimestamp"), None, "nothing is in it yet");
+    assert_eq!(world.done("logs:GetLogEvents", stream.clone()).await["events"], json!([]));
+
+    let now = world.now_ms();
+    let answer = put(&world, "s", &[(now - 2, "one"), (now - 1, "two")]).await;
+    assert_eq!(answer.get("rejectedLogEventsInfo"), None);
+    assert!(answer["nextSequenceToken"].is_string());
+    put(&world, "s", &[(now - 3, "zero")]).await;
+    assert_eq!(messages(&world, json!({})).await, ["zero", "one", "two"], "by their own times");
+    assert_eq!(messages(&world, json!({ "startTime": now - 2, "endTime": now - 2 })).await, ["one"]);
+    let described = world.done("logs:DescribeLogGroups", json!({})).await;
+    assert_eq!(described["logGroups"][0]["storedBytes"], 10 + 3 * 26);
+    let wrong = with(
+        stream.clone(),
+        json!({ "logEvents": [
+        { "timestamp": now, "message": "b" }, { "timestamp": now - 1, "message": "a" },
+    ] }),
+    );
+    world.refused("logs:PutLogEvents", wrong, "InvalidParameterException", "chronological").await;
+    let answer = put(&world, "s", &[(now, "kept"), (now + 3 * 3600 * 1000, "from the future")]).await;
+    assert_eq!(answer["rejectedLogEventsInfo"], json!({ "tooNewLogEventStartIndex": 1 }));
+
+    let world = world.reopen().await;
+    assert_eq!(messages(&world, json!({})).await, ["zero", "one", "two", "kept"]);
+    world.done("logs:DeleteLogGroup", group.clone()).await;
+    world.refused("logs:FilterLogEvents", group.clone(), missing, "log group").await;
+    assert_eq!(world.keys("logs/"), Vec::<String>::new());
+    let world = world.reopen().await;
+    world.done("logs:CreateLogGroup", group.clone()).await;
+    assert_eq!(messages(&world, json!({})).await, Vec::<String>::new(), "a new group has nothing of the old");
+}
+
+#[tokio::test]
+async fn events_past_their_retention_are_gone() {
+    let world = World::new();
+    world.done("logs:CreateLogGroup", json!({ "logGroupName": "g" })).await;
+    world.done("logs:CreateLogStream", json!({ "logGroupName": "g", "logStreamName": "s" })).await;
+    let now = world.now_ms();
+    put(&world, "s", &[(now - 5 * DAY_MS, "old")]).await;
+    put(&world, "s", &[(now, "new")]).await;
+    let retention = |days: i32| json!({ "logGroupName": "g", "retentionInDays": days });
+    world.refused("logs:PutRetentionPolicy", retention(2), "InvalidParameterException", "retentionInDays").await;
+    world.done("logs:PutRetentionPolicy", retention(7)).await;
+    assert_eq!(messages(&world, json!({})).await, ["old", "new"]);
+    world.done("logs:PutRetentionPolicy", retention(3)).await;
+    assert_eq!(messages(&world, json!({})).await, ["new"]);
+    let group = world.done("logs:DescribeLogGroups", json!({})).await["logGroups"][0].clone();
+    assert_eq!((&group["retentionInDays"], &group["storedBytes"]), (&json!(3), &json!(29)));
+    let late = json!({ "logGroupName": "g", "logStreamName": "s", "logEvents": [{ "timestamp": now - 4 * DAY_MS, "message": "m" }] });
+    let answer = world.done("logs:PutLogEvents", late).await;
+    assert_eq!(answer["rejectedLogEventsInfo"], json!({ "expiredLogEventEndIndex": 1 }));
+    world.pass_ms(4 * DAY_MS);
+    assert_eq!(messages(&world, json!({})).await, Vec::<String>::new(), "also before anybody cleared up");
+}
+
+/// Until there was a journal for each group, all were in one.
+#[tokio::test]
+async fn what_an_older_server_logged_is_taken_over() {
+    let world = World::new();
+    world.done("logs:CreateLogGroup", json!({ "logGroupName": "g" })).await;
+    let bounds = store::JournalBounds { bytes_max: 1 << 20, age_max_ms: i64::MAX };
+    let common = world.store.journal("logs", bounds).expect("a journal");
+    for (n, stream) in ["g\ns", "g\nt", "gone\ns"].iter().enumerate() {
+        common.append(stream, world.now_ms() + n as i64, Bytes::from(format!("line {n}")));
+    }
+    let world = world.reopen().await;
+    assert_eq!(messages(&world, json!({})).await, ["line 0", "line 1"]);
+    assert!(world.store.journal_names().expect("lists").iter().all(|name| name != "logs"));
+    let world = world.reopen().await;
+    assert_eq!(messages(&world, json!({ "logStreamNames": ["t"] })).await, ["line 1"], "once");
 }

@@ -49,6 +49,16 @@ pub struct StreamFacts {
     pub last_sequence: u64,
 }
 
+/// What a journal takes and holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalUsage {
+    pub entries: usize,
+    /// Of the values alone.
+    pub value_bytes: u64,
+    /// What counts against the bounds.
+    pub bytes: u64,
+}
+
 struct Shared {
     name: String,
     ring: Mutex<Ring>,
@@ -94,6 +104,30 @@ impl Journal {
         self.ring().streams(prefix)
     }
 
+    pub fn usage(&self) -> JournalUsage {
+        self.ring().usage()
+    }
+
+    pub fn set_bounds(&self, bounds: JournalBounds) {
+        self.ring().set_bounds(bounds);
+    }
+
+    /// Forgets what is older, up to the first entry that is not.
+    pub fn forget_before(&self, at_ms: i64) {
+        self.ring().forget_before(at_ms);
+    }
+
+    /// Forgets the oldest until the rest takes no more than so many bytes.
+    pub fn shrink_to(&self, bytes: u64) {
+        self.ring().shrink_to(bytes);
+    }
+
+    /// Writes out what is new, and gives the disk back what was forgotten. Waits for the disk; each second a thread of the
+    /// store does the same.
+    pub fn flush(&self) {
+        self.write_out();
+    }
+
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.shared.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,18 +135,16 @@ impl Journal {
     /// Writes out what is new. The caller is the writer's thread: this waits for the disk.
     fn write_out(&self) {
         let mut segments = self.shared.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        let (entries, first_sequence, bytes_max, refused) = {
+        let (entries, first_sequence, bytes, refused) = {
             let mut ring = self.ring();
             let entries: Vec<Held> = ring.held_after(segments.written_through()).cloned().collect();
-            (entries, ring.first_sequence(), ring.bounds().bytes_max, ring.take_refused())
+            (entries, ring.first_sequence(), ring.usage().bytes, ring.take_refused())
         };
         if refused > 0 {
             tracing::warn!("the journal {} did not take {refused} entries: they are too large", self.shared.name);
         }
-        if entries.is_empty() {
-            return;
-        }
-        if let Err(error) = segments.write(&entries, first_sequence, bytes_max) {
+        // Segments go by what is held now, so that what was forgotten does not lie about in a large one.
+        if let Err(error) = segments.write(&entries, first_sequence, bytes) {
             tracing::warn!("the journal {} is kept in memory only for now: {error}", self.shared.name);
         }
     }

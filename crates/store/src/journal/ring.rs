@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Entry, JournalBounds, StreamFacts};
+use super::{Entry, JournalBounds, JournalUsage, StreamFacts};
 use crate::limits::{ENTRY_BYTES_MAX, ENTRY_OVERHEAD_BYTES, STREAM_BYTES_MAX};
 
 #[derive(Clone)]
@@ -34,6 +34,7 @@ pub(super) struct Ring {
     /// The sequences of each stream's entries. A stream without entries is not there.
     streams: BTreeMap<Arc<str>, VecDeque<u64>>,
     bytes: u64,
+    value_bytes: u64,
     next_sequence: u64,
     newest_at_ms: i64,
     /// Entries larger than the bounds allow, since last asked.
@@ -47,6 +48,7 @@ impl Ring {
             entries: VecDeque::new(),
             streams: BTreeMap::new(),
             bytes: 0,
+            value_bytes: 0,
             next_sequence: 1,
             newest_at_ms: i64::MIN,
             refused: 0,
@@ -66,6 +68,11 @@ impl Ring {
         self.hold(sequence, stream, at_ms, value);
     }
 
+    /// The next sequence is beyond this one.
+    pub(super) fn go_on_after(&mut self, sequence: u64) {
+        self.next_sequence = self.next_sequence.max(sequence.saturating_add(1));
+    }
+
     /// Leaves a gap in the sequence.
     pub(super) fn skip(&mut self, count: u64) {
         self.next_sequence = self.next_sequence.saturating_add(count);
@@ -76,8 +83,20 @@ impl Ring {
         self.trim();
     }
 
-    pub(super) fn bounds(&self) -> JournalBounds {
-        self.bounds
+    pub(super) fn usage(&self) -> JournalUsage {
+        JournalUsage { entries: self.entries.len(), value_bytes: self.value_bytes, bytes: self.bytes }
+    }
+
+    pub(super) fn forget_before(&mut self, at_ms: i64) {
+        while self.entries.front().is_some_and(|front| front.at_ms < at_ms) {
+            self.forget_oldest();
+        }
+    }
+
+    pub(super) fn shrink_to(&mut self, bytes: u64) {
+        while self.bytes > bytes {
+            self.forget_oldest();
+        }
     }
 
     pub(super) fn take_refused(&mut self) -> u64 {
@@ -147,6 +166,7 @@ impl Ring {
         }
         self.newest_at_ms = self.newest_at_ms.max(at_ms);
         self.bytes += held.cost_bytes();
+        self.value_bytes += held.value.len() as u64;
         self.streams.entry(held.stream.clone()).or_default().push_back(sequence);
         self.entries.push_back(held);
         self.trim();
@@ -165,6 +185,7 @@ impl Ring {
     fn forget_oldest(&mut self) {
         let Some(held) = self.entries.pop_front() else { return };
         self.bytes -= held.cost_bytes();
+        self.value_bytes -= held.value.len() as u64;
         if let Some(sequences) = self.streams.get_mut(&held.stream) {
             sequences.pop_front();
             if sequences.is_empty() {

@@ -34,6 +34,8 @@ pub(super) struct Segments {
     folder: PathBuf,
     /// Oldest first; the last one may be open.
     list: VecDeque<Segment>,
+    /// The journal was removed: nothing is written any more.
+    is_abandoned: bool,
     open: Option<File>,
     /// Everything up to here is in the files, or was forgotten before it got there.
     written_through: u64,
@@ -49,17 +51,24 @@ impl Segments {
     /// Reads what is there into `ring`. Damage costs the rest of its segment and no more.
     pub(super) fn load(folder: PathBuf, ring: &mut Ring) -> Result<Self, StoreError> {
         make_private(&folder)?;
-        let mut segments = Self { list: VecDeque::new(), open: None, written_through: 0, folder };
+        let mut segments = Self { list: VecDeque::new(), is_abandoned: false, open: None, written_through: 0, folder };
         for path in segments.paths()? {
             let segment = load_segment(path, segments.written_through, ring)?;
             segments.written_through = segments.written_through.max(segment.last_sequence);
             segments.list.push_back(segment);
         }
         if segments.written_through > 0 {
+            ring.go_on_after(segments.written_through);
             ring.skip(RESTART_GAP);
         }
         segments.reopen_last()?;
         Ok(segments)
+    }
+
+    pub(super) fn abandon(&mut self) {
+        self.is_abandoned = true;
+        self.open = None;
+        self.list.clear();
     }
 
     /// What `write` has to be given next.
@@ -67,9 +76,12 @@ impl Segments {
         self.written_through
     }
 
-    /// Appends `entries`, then removes what lies wholly before `first_sequence`.
-    pub(super) fn write(&mut self, entries: &[Held], first_sequence: u64, bytes_max: u64) -> Result<(), StoreError> {
-        let segment_bytes = (bytes_max / SEGMENTS_PER_JOURNAL).max(SEGMENT_BYTES_MIN);
+    /// Appends `entries`, then removes what lies wholly before `first_sequence`. `bytes` is what the journal holds.
+    pub(super) fn write(&mut self, entries: &[Held], first_sequence: u64, bytes: u64) -> Result<(), StoreError> {
+        if self.is_abandoned {
+            return Ok(());
+        }
+        let segment_bytes = (bytes / SEGMENTS_PER_JOURNAL).max(SEGMENT_BYTES_MIN);
         let mut rest = entries;
         while let Some(first) = rest.first() {
             let mut segment = self.segment_for(first.sequence, segment_bytes)?;
@@ -87,6 +99,19 @@ impl Segments {
             self.append(&buffer, segment)?;
             rest = &rest[count..];
         }
+        self.remove_before(first_sequence)?;
+        self.empty_last(first_sequence)
+    }
+
+    /// Nothing is held any more: an empty segment, which knows the sequence by its name, takes the place of the last.
+    fn empty_last(&mut self, first_sequence: u64) -> Result<(), StoreError> {
+        let is_empty = self.list.back().is_none_or(|last| last.size_bytes <= MAGIC.len() as u64);
+        if is_empty || first_sequence <= self.written_through {
+            return Ok(());
+        }
+        self.open = None;
+        let segment = self.segment_for(first_sequence, 0)?;
+        self.list.push_back(segment);
         self.remove_before(first_sequence)
     }
 
@@ -181,7 +206,10 @@ impl Segments {
 }
 
 fn load_segment(path: PathBuf, loaded_through: u64, ring: &mut Ring) -> Result<Segment, StoreError> {
-    let mut segment = Segment { last_sequence: loaded_through, size_bytes: 0, path };
+    // Its name says how far the sequence had come, even where it holds no entry.
+    let named = path.file_stem().and_then(|name| u64::from_str_radix(&name.to_string_lossy(), 16).ok());
+    let before = named.map_or(0, |first| first.saturating_sub(1));
+    let mut segment = Segment { last_sequence: loaded_through.max(before), size_bytes: 0, path };
     let file = File::open(&segment.path).map_err(|error| StoreError::io("read", &segment.path, &error))?;
     let mut reader = BufReader::new(file);
     let mut magic = [0; MAGIC.len()];

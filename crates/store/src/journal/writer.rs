@@ -1,6 +1,7 @@
 //! The thread that writes all journals out, each second and at the end.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,6 +57,37 @@ impl Journals {
         let journal = Journal { shared: Arc::new(shared) };
         open.insert(name.to_owned(), journal.clone());
         Ok(journal)
+    }
+
+    /// What lies in the journals' folder, by the names of the folders.
+    pub(crate) fn folders(&self) -> Result<Vec<String>, StoreError> {
+        let list = || {
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(&self.folder)? {
+                names.push(entry?.file_name().to_string_lossy().into_owned());
+            }
+            Ok::<_, std::io::Error>(names)
+        };
+        match list() {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed.map_err(|error| StoreError::io("list", &self.folder, &error)),
+        }
+    }
+
+    /// The journal and its files are gone. What is appended to a handle that is left stays in memory.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let removed = lock(&self.open).remove(name);
+        // While its segments are held the writer's thread does not make new ones.
+        let mut segments =
+            removed.as_ref().map(|journal| journal.shared.segments.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(segments) = &mut segments {
+            segments.abandon();
+        }
+        let folder = folder_below(&self.folder, name);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", &folder, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// Writes everything out and ends the thread. Waits for the disk.
