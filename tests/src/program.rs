@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ impl Finished {
 pub struct Running {
     child: Child,
     name: String,
-    streams: Option<(JoinHandle<String>, JoinHandle<String>)>,
+    streams: Option<(Stream, Stream)>,
 }
 
 /// Starts `command` with `input` on its standard input.
@@ -71,6 +72,21 @@ impl Running {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
+    /// What it has printed on standard output so far.
+    pub fn stdout(&self) -> String {
+        self.streams.as_ref().map(|(stdout, _)| stdout.kept.text()).unwrap_or_default()
+    }
+
+    /// Waits until standard output holds `text`.
+    #[track_caller]
+    pub fn wait_for_stdout(&self, text: &str, deadline: Duration) {
+        let until = Instant::now() + deadline;
+        while !self.stdout().contains(text) {
+            assert!(Instant::now() < until, "{} did not print {text:?}, but: {}", self.name, self.stdout());
+            std::thread::sleep(POLL);
+        }
+    }
+
     /// Waits for the end, and kills what has none by the deadline.
     pub fn finish(mut self, deadline: Duration) -> Finished {
         let until = Instant::now() + deadline;
@@ -85,8 +101,10 @@ impl Running {
             }
         };
         let (stdout, stderr) = self.streams.take().expect("a program is finished once");
-        let read =
-            |stream: JoinHandle<String>| stream.join().unwrap_or_else(|_| panic!("{} could not be read", self.name));
+        let read = |stream: Stream| {
+            stream.reader.join().unwrap_or_else(|_| panic!("{} could not be read", self.name));
+            stream.kept.text()
+        };
         Finished { code, stdout: read(stdout), stderr: read(stderr) }
     }
 
@@ -103,13 +121,32 @@ impl Drop for Running {
     }
 }
 
-fn read_in_background(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
+/// What a program prints, kept as it comes.
+struct Stream {
+    reader: JoinHandle<()>,
+    kept: Kept,
+}
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+fn read_in_background(mut stream: impl Read + Send + 'static) -> Stream {
+    let kept = Kept::default();
+    let filling = kept.clone();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = [0; 8192];
         // What came before an error is what there is.
-        let _ = stream.read_to_end(&mut bytes);
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            filling.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&bytes[..count]);
+        }
+    });
+    Stream { reader, kept }
 }
 
 /// `target/debug`, where the test executable's own folder is.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::digest;
 use domain::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -35,6 +36,18 @@ pub(crate) fn iso_time(at: Timestamp) -> String {
 pub(crate) fn log_stream(at: Timestamp, version: &str, id: [u8; 16]) -> String {
     let date = iso_time(at).get(..10).unwrap_or_default().replace('-', "/");
     format!("{date}/[{version}]{}", hex::encode(id))
+}
+
+/// The first line of an environment. AWS names its own build of the runtime; here it is this server's engine, under an ARN
+/// of the same form.
+pub(crate) fn init_line(runtime: &str, region: &str, function_arn: &str) -> String {
+    let partition = function_arn.split(':').nth(1).unwrap_or("aws");
+    let version = format!("{}.landfall-{}", runtime.replacen("nodejs", "nodejs:", 1), env!("CARGO_PKG_VERSION"));
+    let hash = digest::digest(&digest::SHA256, version.as_bytes());
+    format!(
+        "INIT_START Runtime Version: {version}\tRuntime Version ARN: arn:{partition}:lambda:{region}::runtime:{}",
+        hex::encode(hash)
+    )
 }
 
 pub(crate) fn start_line(request_id: &str, version: &str) -> String {

@@ -153,9 +153,12 @@ impl WorkerLink {
         state.running.insert(environment, running);
         state.last_used = Instant::now();
         drop(state);
-        if idle.is_some() {
-            write_log(logs, &log_stream, report::start_line(request_id, &self.spec.version));
-        }
+        let line = match idle {
+            Some(_) => report::start_line(request_id, &self.spec.version),
+            // Its START comes when the module has loaded.
+            None => report::init_line(&self.spec.runtime, &self.spec.region, &self.spec.arn),
+        };
+        write_log(logs, &log_stream, line);
         Some(Ok(Ticket { environment, log_stream, finished, frame }))
     }
 

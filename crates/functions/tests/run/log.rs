@@ -42,8 +42,13 @@ async fn lines_come_in_lambdas_form_and_order() {
         "raw".to_owned(),
         format!("END RequestId: {id}"),
     ];
+    let runtime =
+        cold.lines[0].strip_prefix("INIT_START Runtime Version: nodejs:12.x.landfall-").expect("the first line");
+    let (_, arn) =
+        runtime.split_once("\tRuntime Version ARN: arn:aws-cn:lambda:cn-north-1::runtime:").expect("its ARN");
+    assert_eq!(arn.len(), 64, "{arn}");
     let first = [format!("{time}\tundefined\tINFO\tloading")];
-    let shaped: Vec<String> = cold.lines.iter().map(|line| shape(line)).collect();
+    let shaped: Vec<String> = cold.lines[1..].iter().map(|line| shape(line)).collect();
     let mut expected: Vec<String> = first.iter().chain(&body).cloned().collect();
     expected.push(format!("{report}Init Duration: 0.0 ms\t"));
     let frames: Vec<String> = shaped.iter().map(|line| line.replace("handler (", "").replace(":0)", ":0")).collect();
