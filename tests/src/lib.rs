@@ -3,6 +3,7 @@
 
 mod aws;
 mod field_device;
+mod kept;
 mod mosquitto;
 mod openssl;
 mod operator;
@@ -12,10 +13,11 @@ mod server;
 
 pub use aws::Aws;
 pub use field_device::FieldDevice;
+pub use kept::{Inhabitants, fill};
 pub use mosquitto::{Credential, Mosquitto};
 pub use openssl::{KeyKind, OpenSsl};
 pub use operator::{Operator, actions_on_all};
-pub use package::package;
+pub use package::{package, unzip_folder, zip_folder};
 pub use program::{Finished, Running, finish, start};
 pub use server::{DataDir, Options, Server};
 

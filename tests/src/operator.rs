@@ -59,13 +59,17 @@ impl<'a> Operator<'a> {
     /// A new CA, active and with auto-registration.
     pub async fn register_ca(&self, common_name: &str) -> Ca {
         let ca = Ca::new(common_name, KeyAlgorithm::EcP256).expect("a CA");
+        self.register_this_ca(&ca).await;
+        ca
+    }
+
+    pub async fn register_this_ca(&self, ca: &Ca) {
         let code = self.must("iot", Method::GET, "/registrationcode", None).await;
         let code = code["registrationCode"].as_str().expect("a code");
         let verification = ca.verification_certificate_pem(code).expect("a verification certificate");
         let body = json!({ "caCertificate": ca.certificate_pem(), "verificationCertificate": verification });
         let path = "/cacertificate?setAsActive=true&allowAutoRegistration=true";
         self.must("iot", Method::POST, path, Some(&body)).await;
-        ca
     }
 
     pub async fn update_ca(&self, ca: &Ca, change: &str) {
@@ -81,7 +85,7 @@ impl<'a> Operator<'a> {
         self.iam("PutRolePolicy", &[("RoleName", role), ("PolicyName", "rights"), ("PolicyDocument", &policy)]).await;
     }
 
-    async fn iam(&self, action: &str, parameters: &[(&str, &str)]) {
+    pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) {
         let answer = self.client.query("iam", IAM_VERSION, action, parameters).await.expect("the API answers");
         assert!(answer.is_success(), "{action}: {}", answer.text());
     }
@@ -114,11 +118,15 @@ impl<'a> Operator<'a> {
     /// CA, role, function, rule and permission: from here on every device of the CA lands. All are called `name`.
     pub async fn prepare(&self, name: &str, source: &str, role_actions: &[&str]) -> Ca {
         let ca = self.register_ca(name).await;
+        self.prepare_for(&ca, name, source, role_actions).await;
+        ca
+    }
+
+    pub async fn prepare_for(&self, ca: &Ca, name: &str, source: &str, role_actions: &[&str]) {
         self.create_role(name, &actions_on_all(role_actions)).await;
         let function = self.create_function(name, name, source, &Value::Null).await;
-        self.create_rule(name, &registered_by(&ca), &function).await;
+        self.create_rule(name, &registered_by(ca), &function).await;
         self.permit(name, name).await;
-        ca
     }
 
     /// `prepare` with the walkthrough's function and the rights it needs.

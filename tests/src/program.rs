@@ -1,7 +1,7 @@
 //! Programs beside the server: run with a deadline, what they print kept.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -149,10 +149,12 @@ fn read_in_background(mut stream: impl Read + Send + 'static) -> Stream {
     Stream { reader, kept }
 }
 
-/// `target/debug`, where the test executable's own folder is.
+/// `target/debug`, where the test executable's own folder is, and this crate's own programs are.
 pub(crate) fn build_dir() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
-    let build = test.parent().and_then(Path::parent).expect("tests are in <target>/<profile>/deps");
+    let folder = test.parent().expect("a program is in a folder");
+    let is_deps = folder.file_name().is_some_and(|name| name == "deps");
+    let build = if is_deps { folder.parent().expect("tests are in <target>/<profile>/deps") } else { folder };
     build.to_owned()
 }
 

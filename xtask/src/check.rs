@@ -26,6 +26,14 @@ pub fn test(root: &Path) -> Result<(), String> {
     step("tests", || run(cargo(root).args(["test", "--workspace", "--locked", "--no-fail-fast"])))
 }
 
+/// Today's data directory, for later versions to open: see `tests/src/bin/keep-data-directory.rs`.
+pub fn keep_data_directory(root: &Path) -> Result<(), String> {
+    run(cargo(root).args(["build", "--locked", "-p", "landfall"]))?;
+    let path = root.join("tests/fixtures/data-directory-1.zip");
+    let program = ["run", "--locked", "-p", "landfall-tests", "--bin", "keep-data-directory", "--"];
+    run(cargo(root).args(program).arg(path))
+}
+
 fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);

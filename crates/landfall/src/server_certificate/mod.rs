@@ -44,7 +44,7 @@ pub struct ServerCertificates {
 }
 
 enum Source {
-    Made(Mutex<MadeCertificates>),
+    Made(Box<Mutex<MadeCertificates>>),
     Own(Mutex<OwnCertificate>),
 }
 
@@ -77,7 +77,7 @@ impl ServerCertificates {
                 let expires = Mutex::new(made.expires());
                 let identity = Arc::new(made.identity());
                 let (root_pem, root_path) = (made.root_pem().to_owned(), Some(made.root_path()));
-                let source = Source::Made(Mutex::new(made));
+                let source = Source::Made(Box::new(Mutex::new(made)));
                 Ok(Self { identity, endpoint_names, root_pem, root_path, source, expires })
             }
         }
