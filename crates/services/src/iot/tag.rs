@@ -53,7 +53,8 @@ impl Tags {
         Ok(Self(tags))
     }
 
-    /// For a resource that is being made.
+    /// For a resource that is being made. The right to make it suffices, and may hang on its tags: the service
+    /// authorization reference names no iot:TagResource beside it.
     pub(super) fn of_new(asked: Option<Vec<Tag>>) -> Result<Self, Error> {
         let tags = Self::of(asked.unwrap_or_default())?;
         if tags.0.len() > TAGS_MAX {

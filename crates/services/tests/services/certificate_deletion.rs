@@ -156,3 +156,83 @@ async fn a_registration_code_that_is_deleted_proves_nothing() {
     world.refused("iot:RegisterCACertificate", before, code, "registration code").await;
     world.done("iot:RegisterCACertificate", after).await;
 }
+
+/// Whoever attaches or announces while a certificate is deleted either comes first, and it goes too, or comes too late.
+#[tokio::test]
+async fn nothing_is_left_by_those_who_came_at_once() {
+    let world = World::new();
+    let factory = world.registered_ca("Factory").await;
+    world.done("iot:CreatePolicy", json!({ "policyName": "Fleet", "policyDocument": crate::world::allow_all() })).await;
+    for n in 0..20 {
+        let device = device(&factory, &format!("device-{n}"));
+        world.done("iot:RegisterCertificate", json!({ "certificatePem": pem_of(&device) })).await;
+        let id = id_of(&device);
+        let attach = json!({ "policyName": "Fleet", "target": certificate_arn(&id) });
+        let delete = json!({ "certificateId": id, "forceDelete": true });
+        // In either order.
+        let (attached, deleted) = if n % 2 == 0 {
+            tokio::join!(world.call("iot:AttachPolicy", attach), world.call(DELETE, delete))
+        } else {
+            let (deleted, attached) = tokio::join!(world.call(DELETE, delete), world.call("iot:AttachPolicy", attach));
+            (attached, deleted)
+        };
+        deleted.expect("deleted");
+        if let Err(err) = attached {
+            assert_eq!(err.code, "ResourceNotFoundException", "{err}");
+        }
+        assert_eq!(kept(&world), Vec::<String>::new(), "round {n}");
+    }
+}
+
+/// A certificate that is registered from two sides at once is registered once, by one of them.
+#[tokio::test]
+async fn registered_once_however_it_comes() {
+    let world = World::new();
+    let factory = world.registered_ca("Factory").await;
+    for n in 0..20 {
+        let device = device(&factory, &format!("device-{n}"));
+        let by_hand = world.call("iot:RegisterCertificate", json!({ "certificatePem": pem_of(&device) }));
+        let (by_hand, connected) = if n % 2 == 0 {
+            tokio::join!(by_hand, world.connect(&device, "d"))
+        } else {
+            let (connected, by_hand) = tokio::join!(world.connect(&device, "d"), by_hand);
+            (by_hand, connected)
+        };
+        let connected = connected.expect_err("not admitted").refusal.code();
+        let owed = world.keys("outbox/").contains(&format!("outbox/registered/{}", id_of(&device)));
+        match by_hand {
+            Ok(_) => assert_eq!((connected, owed), ("CERTIFICATE_INACTIVE", false), "round {n}"),
+            Err(err) => {
+                assert_eq!(err.code, "ResourceAlreadyExistsException", "{err}");
+                assert_eq!((connected, owed), ("REGISTERED_NOW", true), "round {n}");
+            }
+        }
+    }
+    assert_eq!(world.keys("iot/cert/").len(), 20);
+}
+
+/// A CA that is deactivated while its devices connect registers none that comes after.
+#[tokio::test]
+async fn a_ca_that_is_closed_meanwhile_registers_nobody() {
+    let world = World::new();
+    for n in 0..20 {
+        let factory = world.registered_ca(&format!("Factory {n}")).await;
+        let device = device(&factory, "device");
+        let close = json!({ "certificateId": factory.id().to_string(), "newStatus": "INACTIVE" });
+        let close = world.call("iot:UpdateCACertificate", close);
+        let (closed, connected) = if n % 2 == 0 {
+            tokio::join!(close, world.connect(&device, "d"))
+        } else {
+            let (connected, closed) = tokio::join!(world.connect(&device, "d"), close);
+            (closed, connected)
+        };
+        closed.expect("closed");
+        let code = connected.expect_err("not admitted").refusal.code();
+        let registered = world.keys("iot/cert/").contains(&format!("iot/cert/{}", id_of(&device)));
+        match code {
+            "REGISTERED_NOW" => assert!(registered, "round {n}"),
+            "ISSUER_INACTIVE" => assert!(!registered, "round {n}"),
+            other => panic!("round {n}: {other}"),
+        }
+    }
+}
