@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use domain::sigv4::Claim;
 use serde_json::Value;
-use services::{Credential, Error, Op};
+use services::{Credential, Error, Op, Via};
 
 use crate::authentication::{self, IsGlobal};
 use crate::errors::{Fault, fault};
@@ -81,10 +81,14 @@ impl Api {
         Ok(Opened { service, claim, credential, target: target(service, head) })
     }
 
-    pub(crate) async fn finish(&self, opened: Opened, head: &Head, body: Bytes, request_id: &str) -> Answer {
+    pub(crate) async fn finish(&self, opened: Opened, head: &Head, body: Bytes, request_id: &str, via: Via) -> Answer {
         let Opened { service, claim, credential, target } = opened;
-        let op =
-            Op { caller: credential.caller.clone(), now: self.inner.services.now(), request_id: request_id.to_owned() };
+        let op = Op {
+            caller: credential.caller.clone(),
+            now: self.inner.services.now(),
+            request_id: request_id.to_owned(),
+            via: Some(via),
+        };
         if let Err(fault) = self.inner.keys.verify(head, &body, &claim, &credential, op.now) {
             return refused(service, fault, request_id);
         }

@@ -65,7 +65,7 @@ impl Api {
         }
         let now = services.now();
         self.inner.keys.verify(head, &Bytes::new(), &claim, &credential, now).map_err(refuse)?;
-        Ok(Op { caller: credential.caller, now, request_id: request_id.to_owned() })
+        Ok(Op { caller: credential.caller, now, request_id: request_id.to_owned(), via: None })
     }
 
     fn root_only(&self, head: &Head, request_id: &str) -> Result<(), Box<Answer>> {

@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use services::Via;
 use services::places::{NoPlace, Places};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -48,9 +49,10 @@ pub async fn serve(listener: TcpListener, api: Api, tls: Option<Tls>, mut shutdo
             Ok((stream, source)) => match places.take(source.ip()) {
                 Ok(place) => {
                     let (api, tls, shutdown) = (api.clone(), tls.clone(), shutdown.clone());
+                    let via = Via { source_ip: source.ip(), is_tls: tls.is_some() };
                     connections.spawn(async move {
                         let _place = place;
-                        accepted_connection(stream, tls, api, shutdown).await;
+                        accepted_connection(stream, via, tls, api, shutdown).await;
                     });
                 }
                 Err(why) => turned_away.tell(source, why),
@@ -91,8 +93,14 @@ impl TurnedAway {
 }
 
 /// Its handshake, where the port has TLS, and then its requests.
-async fn accepted_connection(stream: TcpStream, tls: Option<Tls>, api: Api, mut shutdown: watch::Receiver<bool>) {
-    let Some(tls) = tls else { return connection(stream, api, shutdown).await };
+async fn accepted_connection(
+    stream: TcpStream,
+    via: Via,
+    tls: Option<Tls>,
+    api: Api,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let Some(tls) = tls else { return connection(stream, via, api, shutdown).await };
     let handshake = tokio::time::timeout(api.inner.settings.limits.handshake_timeout, tls.accept(stream));
     // Boxed: what only the handshake needs is not kept for the life of the connection.
     let handshake = Box::pin(handshake);
@@ -101,7 +109,7 @@ async fn accepted_connection(stream: TcpStream, tls: Option<Tls>, api: Api, mut 
         () = ended(&mut shutdown) => return,
     };
     match outcome {
-        Ok(Ok(stream)) => connection(stream, api, shutdown).await,
+        Ok(Ok(stream)) => connection(stream, via, api, shutdown).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake on the API port failed"),
         Err(_) => tracing::debug!("a TLS handshake on the API port took too long"),
     }
@@ -110,12 +118,13 @@ async fn accepted_connection(stream: TcpStream, tls: Option<Tls>, api: Api, mut 
 /// One connection to its end; after `shutdown` it ends with the request that it has.
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    via: Via,
     api: Api,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let service = service_fn(move |request| {
         let api = api.clone();
-        async move { Ok::<_, Infallible>(respond(&api, request).await) }
+        async move { Ok::<_, Infallible>(respond(&api, via, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -142,12 +151,12 @@ async fn ended(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|ending| *ending).await;
 }
 
-async fn respond(api: &Api, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(api: &Api, via: Via, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let request_id = services::uuid();
     let (parts, body) = request.into_parts();
     let answer = match head(&parts) {
         Ok(head) => {
-            let answer = answer(api, &head, body, &request_id).await;
+            let answer = answer(api, via, &head, body, &request_id).await;
             tracing::debug!(method = head.method, path = head.path, status = answer.status, request_id, "answered");
             answer
         }
@@ -162,7 +171,7 @@ async fn respond(api: &Api, request: Request<Incoming>) -> Response<Full<Bytes>>
     response
 }
 
-async fn answer(api: &Api, head: &Head, body: Incoming, request_id: &str) -> Answer {
+async fn answer(api: &Api, via: Via, head: &Head, body: Incoming, request_id: &str) -> Answer {
     if !is_host_allowed(head, &api.inner.settings.host_names) {
         let sentence = "The Host header names another server. Add the name to --endpoint-name.";
         return Answer::new(421, "application/json", serde_json::json!({ "message": sentence }).to_string());
@@ -196,7 +205,7 @@ async fn answer(api: &Api, head: &Head, body: Incoming, request_id: &str) -> Ans
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return opened.too_large(request_id),
         Ok(Err(_)) | Err(_) => return opened.unreadable(request_id),
     };
-    api.finish(opened, head, body, request_id).await
+    api.finish(opened, head, body, request_id, via).await
 }
 
 /// The head as the door takes it. The sentence says what it cannot take; the head is then as far as it was read.

@@ -147,6 +147,10 @@ impl Services {
             ("aws:CurrentTime".to_owned(), op.now.to_rfc3339()),
             ("aws:EpochTime".to_owned(), op.now.seconds().to_string()),
         ];
+        if let Some(via) = &op.via {
+            facts.push(("aws:SourceIp".to_owned(), via.source_ip.to_canonical().to_string()));
+            facts.push(("aws:SecureTransport".to_owned(), via.is_tls.to_string()));
+        }
         // A session's tag stands before the role's of the same key.
         let session_tags = match &op.caller {
             Caller::Session(session) => session.tags.clone(),

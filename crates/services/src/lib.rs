@@ -40,7 +40,7 @@ pub use credentials::{Credential, InvalidCredentials, RootCredentials};
 pub use error::Error;
 pub use functions::{AwsCall, AwsCallError, AwsCalls, RoleSession};
 pub use health::Health;
-pub use op::{Caller, Op};
+pub use op::{Caller, Op, Via};
 pub use random::uuid;
 
 use admission_record::Admissions;
@@ -141,7 +141,7 @@ impl Services {
 
     /// A new operation by `caller`, now.
     pub fn op(&self, caller: Caller) -> Op {
-        Op { caller, now: self.now(), request_id: uuid() }
+        Op { caller, now: self.now(), request_id: uuid(), via: None }
     }
 
     pub(crate) fn store(&self) -> &Store {

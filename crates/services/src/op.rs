@@ -1,5 +1,6 @@
 //! Who asks, when, and in which request. Every verb takes one; nothing is ambient.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::Timestamp;
@@ -12,6 +13,16 @@ pub struct Op {
     pub caller: Caller,
     pub now: Timestamp,
     pub request_id: String,
+    /// `None` where no network was in between: a function's call, or our own.
+    pub via: Option<Via>,
+}
+
+/// How a request came, as far as policies ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// Of the connection; what a proxy says of its clients is not believed.
+    pub source_ip: IpAddr,
+    pub is_tls: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Temporary credentials at the door, in each service's own words.
 
 use domain::sigv4::{Credentials, Request, presign};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{Reply, Server, credentials};
 
@@ -16,12 +16,17 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-/// A session of a role that may see the IoT endpoint.
+/// A session of a role that may see the IoT endpoint from here, and the certificates from elsewhere or by TLS.
 async fn session(server: &Server) -> Credentials {
     let trust = json!({ "Version": "2012-10-17", "Statement": {
         "Effect": "Allow", "Principal": { "AWS": "123456789012" }, "Action": "sts:AssumeRole" } });
-    let rights = json!({ "Version": "2012-10-17", "Statement": {
-        "Effect": "Allow", "Action": "iot:DescribeEndpoint", "Resource": "*" } });
+    let may = |action: &str, condition: Value| json!({ "Effect": "Allow", "Action": action, "Resource": "*", "Condition": condition });
+    let rights = json!({ "Version": "2012-10-17", "Statement": [
+        may("iot:DescribeEndpoint", json!({ "IpAddress": { "aws:SourceIp": "127.0.0.0/8" } })),
+        may("iot:ListCertificates", json!({ "IpAddress": { "aws:SourceIp": "192.0.2.0/24" } })),
+        may("iot:ListPolicies", json!({ "Bool": { "aws:SecureTransport": "true" } })),
+        may("iot:ListTopicRules", json!({ "Bool": { "aws:SecureTransport": "false" } })),
+    ] });
     let (trust, rights) = (encoded(&trust.to_string()), encoded(&rights.to_string()));
     let arn = encoded("arn:aws:iam::123456789012:role/r");
     let mut answer = String::new();
@@ -94,6 +99,16 @@ async fn temporary_credentials() {
     check(&replies, [(403, expired), (400, expired), (403, expired)]);
     check(&replies, [(403, expired), (400, "ExpiredTokenException"), (403, "<Code>ExpiredToken</Code>")]);
     assert_eq!(replies[0].header("x-amzn-errortype"), Some("ExpiredTokenException"));
+}
+
+#[tokio::test]
+async fn where_a_request_comes_from() {
+    let server = Server::start().await;
+    let session = session(&server).await;
+    for (path, status) in [("/endpoint", 200), ("/certificates", 403), ("/policies", 403), ("/rules", 200)] {
+        let reply = server.signed_by(&session, "us-east-1", "iot", &format!("GET {path}"), &[], "").await;
+        assert_eq!(reply.status, status, "{path}: {reply:?}");
+    }
 }
 
 #[tokio::test]
