@@ -24,7 +24,7 @@ pub(super) struct Inbound {
     /// The number of the first one in `owed`.
     first: u64,
     /// See `SessionState`. 3.1.1 has no receive maximum: there the identifiers themselves bound it.
-    pub unreleased: BTreeMap<PacketId, bool>,
+    unreleased: BTreeMap<PacketId, bool>,
     /// How many of them count against the receive maximum.
     counted: usize,
 }
@@ -71,9 +71,7 @@ impl Inbound {
             }
             Qos::ExactlyOnce => {
                 // Sent again: it is not handed on a second time [MQTT-4.3.3-10].
-                if let Some(is_counted) = self.unreleased.get_mut(&packet_id) {
-                    self.counted += usize::from(!*is_counted);
-                    *is_counted = true;
+                if self.unreleased.contains_key(&packet_id) {
                     return self.settle(packet_id, publish.qos, ReasonCode::Success, writer);
                 }
                 match self.owed.iter().find(|owed| owed.packet_id == packet_id).map(|owed| owed.qos) {
@@ -120,6 +118,15 @@ impl Inbound {
         writer.ack(PacketKind::PubComp, packet_id, &ReasonCode::Success.into());
     }
 
+    /// What must not be taken a second time: the application has it, whether or not its PUBREC could be written yet.
+    pub fn taken(&self) -> BTreeMap<PacketId, bool> {
+        let is_taken = |owed: &&AckOwed| {
+            owed.qos == Qos::ExactlyOnce && owed.answer.as_ref().is_some_and(|reason| !reason.code.is_failure())
+        };
+        let written = self.unreleased.iter().map(|(packet_id, is_counted)| (*packet_id, *is_counted));
+        written.chain(self.owed.iter().filter(is_taken).map(|owed| (owed.packet_id, true))).collect()
+    }
+
     fn settle(&mut self, packet_id: PacketId, qos: Qos, code: ReasonCode, writer: &mut Writer) -> Received {
         self.owed.push_back(AckOwed { packet_id, qos, answer: Some(code.into()) });
         self.write_answered(writer);
@@ -131,7 +138,8 @@ impl Inbound {
             match qos {
                 Qos::ExactlyOnce => {
                     writer.ack(PacketKind::PubRec, *packet_id, reason);
-                    // [MQTT-4.3.3-9]: a message that was refused leaves its identifier free.
+                    // [MQTT-4.3.3-9]: a message that was refused leaves its identifier free. One that an earlier
+                    // connection left open counts from here on.
                     if !reason.code.is_failure() && self.unreleased.insert(*packet_id, true) != Some(true) {
                         self.counted += 1;
                     }

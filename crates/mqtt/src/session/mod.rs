@@ -293,12 +293,12 @@ impl Session {
 
     /// What outlives the connection if the session is to be resumed.
     pub fn into_state(self) -> SessionState {
-        SessionState { unreleased: self.inbound.unreleased, ..self.outbound.state }
+        SessionState { unreleased: self.inbound.taken(), ..self.outbound.state }
     }
 
     /// The same, to write it down while the connection goes on.
     pub fn state(&self) -> SessionState {
-        SessionState { unreleased: self.inbound.unreleased.clone(), ..self.outbound.state.clone() }
+        SessionState { unreleased: self.inbound.taken(), ..self.outbound.state.clone() }
     }
 
     fn handle_packet(&mut self, packet: Packet, now_ms: u64) -> Option<Action> {

@@ -42,7 +42,8 @@ impl Outbound {
     }
 
     /// On a new connection nothing has been sent yet.
-    pub fn resume(state: SessionState, window: usize) -> Self {
+    pub fn resume(mut state: SessionState, window: usize) -> Self {
+        state.in_flight.iter_mut().for_each(|in_flight| in_flight.is_counted = false);
         Outbound { state, sent: 0, counted: 0, window }
     }
 

@@ -176,3 +176,47 @@ fn identifiers_go_on_where_they_were() {
         assert_eq!(scene.received(), [publish(packet_id, "a", Qos::AtLeastOnce, false)]);
     }
 }
+
+#[test]
+fn a_message_whose_pubrec_had_to_wait_is_not_taken_again() {
+    for mut scene in Scene::both() {
+        let _first = scene.publish(1);
+        let second = scene.publish_as(publish_2(2));
+        scene.session.publish_accepted(second);
+        assert_eq!(scene.received(), [], "the acknowledgements keep their order");
+        let mut scene = resume(scene, FULL, []);
+        assert!(scene.send(publish_2(2)).is_none());
+        assert_eq!(scene.received(), [Packet::PubRec(Ack::success(id(2)))]);
+    }
+}
+
+#[test]
+fn a_message_that_is_taken_already_counts_once_however_long_its_pubrec_waits() {
+    let mut scene = Scene::five([]);
+    let token = scene.publish_as(publish_2(9));
+    scene.session.publish_accepted(token);
+    let mut scene = resume(scene, FULL, []);
+    let _first = scene.publish(1);
+    assert!(scene.send(publish_2(9)).is_none());
+    assert!(matches!(scene.send(super::publish(2)), Some(Action::Publish { .. })), "three are open, as allowed");
+}
+
+#[test]
+fn counts_begin_anew_with_the_connection() {
+    let mut scene = Scene::five([]);
+    for text in ["a", "b"] {
+        assert_eq!(scene.deliver(text, Qos::ExactlyOnce), Ok(()));
+    }
+    scene.send(Packet::PubRec(Ack::success(id(1))));
+    // Handed on as it is, not written down.
+    let mut scene = Scene::five_with(FULL, [], scene.session.into_state());
+    scene.received();
+    for packet in [Packet::PubComp(Ack::success(id(1))), Packet::PubRec(Ack::success(id(2)))] {
+        assert!(scene.send(packet).is_none());
+    }
+    assert!(scene.send(Packet::PubComp(Ack::success(id(2)))).is_none());
+    for _ in 0..3 {
+        assert_eq!(scene.deliver("c", Qos::AtLeastOnce), Ok(()));
+    }
+    assert!(scene.session.window_is_full());
+}
