@@ -50,14 +50,22 @@ impl Broker {
     /// Puts the message into the inbox of everyone who subscribes to its topic, and says how many they are. It never
     /// waits for them.
     pub fn publish(&self, message: Message) -> usize {
-        let message_qos = message.qos;
+        self.publish_from(None, message)
+    }
+
+    /// The same for a client's message: its own subscriptions may be such that they do not want it.
+    pub fn publish_from(&self, client_id: Option<&str>, message: Message) -> usize {
+        let (message_qos, is_retained) = (message.qos, message.retain);
         let published = Arc::new(Published::new(message));
         let mut receivers = 0;
         let mut dropped = 0;
-        self.table().receivers(&published.topic, |member| {
+        self.table().receivers(&published.topic, client_id, |member| {
             receivers += 1;
-            dropped +=
-                member.seat.inbox.push(Delivery { message: published.clone(), qos: member.qos.min(message_qos) });
+            dropped += member.seat.inbox.push(Delivery {
+                message: published.clone(),
+                qos: member.options.qos.min(message_qos),
+                retain: is_retained && member.options.retain_as_published,
+            });
         });
         self.shared.published.fetch_add(1, Ordering::Relaxed);
         self.shared.delivered.fetch_add(receivers as u64, Ordering::Relaxed);

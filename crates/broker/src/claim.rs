@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use mqtt::packet::SubscribeOptions;
 use mqtt::topic::MultiLevel;
 use mqtt::{Qos, TopicFilter};
 use tokio::sync::Notify;
@@ -54,8 +55,13 @@ impl Claim {
 
     /// Subscribes, or changes the QoS of a subscription; answers the granted QoS. After a takeover it has no effect.
     pub fn subscribe(&self, filter: TopicFilter, qos: Qos) -> Qos {
-        self.broker.table_mut().subscribe(&self.seat, filter, qos);
-        qos
+        self.subscribe_with(filter, SubscribeOptions::of_qos(qos))
+    }
+
+    /// The same with the other options of MQTT 5. Nothing is retained, so retain handling has no effect.
+    pub fn subscribe_with(&self, filter: TopicFilter, options: SubscribeOptions) -> Qos {
+        self.broker.table_mut().subscribe(&self.seat, filter, options);
+        options.qos
     }
 
     /// Whether there was such a subscription. Messages that are in the inbox already stay there.

@@ -2,10 +2,11 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use mqtt::codec::{Outgoing, encode_at_most_once};
-use mqtt::packet::Properties;
+use mqtt::packet::{Properties, Property};
 use mqtt::session::NotDelivered;
 use mqtt::{Delivery as Outbound, Qos, Session, TopicName, Version};
 
@@ -15,7 +16,8 @@ pub struct Message {
     pub payload: Bytes,
     pub qos: Qos,
     pub retain: bool,
-    /// Of MQTT 5: they go with the message, and receivers who speak 3.1.1 do not see them.
+    /// Of MQTT 5: they go with the message, and receivers who speak 3.1.1 do not see them. A message expiry counts
+    /// from when the message is published, whatever the receiver speaks.
     pub properties: Properties,
 }
 
@@ -23,8 +25,9 @@ pub struct Message {
 #[derive(Debug)]
 pub struct Published {
     message: Message,
-    /// The PUBLISH with QoS 0 of 3.1.1, encoded by the first of several receivers.
-    at_most_once: OnceLock<Bytes>,
+    expires: Option<Instant>,
+    /// The PUBLISH with QoS 0, encoded by the first of several receivers: one for each version.
+    at_most_once: [OnceLock<Bytes>; 2],
 }
 
 /// A message in the inbox of one connection. Cheap to clone.
@@ -33,47 +36,74 @@ pub struct Delivery {
     pub message: Arc<Published>,
     /// The lower of the message's and the subscription's.
     pub qos: Qos,
+    /// Only for subscriptions that want it as it was published: otherwise it tells a subscriber that the message is an
+    /// old one, and these are not (3.1.1 [MQTT-3.3.1-9], 5.0 [MQTT-3.3.1-12]).
+    pub retain: bool,
 }
 
 impl Published {
-    pub(crate) fn new(message: Message) -> Self {
-        Published { message, at_most_once: OnceLock::new() }
+    pub(crate) fn new(mut message: Message) -> Self {
+        let expiry_s = message.properties.message_expiry_s();
+        if expiry_s.is_some() {
+            // Each receiver is told what is left of it.
+            message.properties.retain(|property| !matches!(property, Property::MessageExpiryIntervalS(_)));
+        }
+        let expires = expiry_s.and_then(|s| Instant::now().checked_add(Duration::from_secs(s.into())));
+        Published { message, expires, at_most_once: Default::default() }
     }
 
-    /// Without the retain flag: it tells a subscriber that the message is an old one, and these are not
-    /// [MQTT-3.3.1-9].
-    fn outgoing(&self, qos: Qos) -> Outgoing<'_> {
+    fn outgoing(&self, qos: Qos, retain: bool) -> Outgoing<'_> {
         Outgoing {
             topic: &self.message.topic,
             payload: &self.message.payload,
             qos,
-            retain: false,
+            retain,
             properties: &self.message.properties,
         }
     }
 
-    fn encoded_at_most_once(&self) -> Option<&Bytes> {
-        if let Some(frame) = self.at_most_once.get() {
+    fn encoded_at_most_once(&self, version: Version) -> Option<&Bytes> {
+        let frame = self.frame(version);
+        if let Some(frame) = frame.get() {
             return Some(frame);
         }
         let mut out = BytesMut::new();
-        encode_at_most_once(&self.outgoing(Qos::AtMostOnce), Version::V311, &mut out).ok()?;
-        Some(self.at_most_once.get_or_init(|| out.freeze()))
+        encode_at_most_once(&self.outgoing(Qos::AtMostOnce, false), version, &mut out).ok()?;
+        Some(frame.get_or_init(|| out.freeze()))
+    }
+
+    fn frame(&self, version: Version) -> &OnceLock<Bytes> {
+        let [v311, v5] = &self.at_most_once;
+        match version {
+            Version::V311 => v311,
+            Version::V5 => v5,
+        }
+    }
+
+    /// On a clock that shows `now_ms` now.
+    fn expires_at_ms(&self, now_ms: u64) -> Option<u64> {
+        let left = self.expires?.saturating_duration_since(Instant::now());
+        Some(now_ms.saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 
 impl Delivery {
-    /// Writes the message to the session's client. In a fan-out with QoS 0 the bytes are made once for all.
+    /// Writes the message to the session's client, and says what is left of its life. In a fan-out with QoS 0 the bytes
+    /// are made once for all, unless the message expires.
     pub fn write_to(&self, session: &mut Session, now_ms: u64) -> Result<(), NotDelivered> {
         let is_shared = Arc::strong_count(&self.message) > 1;
+        let version = session.version();
         if self.qos == Qos::AtMostOnce
-            && session.version() == Version::V311
-            && (is_shared || self.message.at_most_once.get().is_some())
-            && let Some(frame) = self.message.encoded_at_most_once()
+            && !self.retain
+            && self.message.expires.is_none()
+            && (is_shared || self.message.frame(version).get().is_some())
+            && let Some(frame) = self.message.encoded_at_most_once(version)
         {
             return session.deliver_encoded(frame);
         }
-        session.deliver(&Outbound::plain(self.message.outgoing(self.qos)), now_ms).map(|_| ())
+        let message = self.message.outgoing(self.qos, self.retain);
+        let outbound = Outbound { expires_at_ms: self.message.expires_at_ms(now_ms), ..Outbound::plain(message) };
+        session.deliver(&outbound, now_ms).map(|_| ())
     }
 }
 

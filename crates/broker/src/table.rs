@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use mqtt::packet::SubscribeOptions;
 use mqtt::topic::MultiLevel;
-use mqtt::{Qos, SubscriptionTree, TopicFilter, TopicName};
+use mqtt::{SubscriptionTree, TopicFilter, TopicName};
 use tokio::sync::Notify;
 
 use crate::inbox::Inbox;
@@ -51,7 +52,7 @@ enum Entry {
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub seat: Arc<Seat>,
-    pub qos: Qos,
+    pub options: SubscribeOptions,
 }
 
 impl Table {
@@ -91,12 +92,12 @@ impl Table {
     }
 
     /// Whether it was subscribed; a seat that lost its client id is not.
-    pub fn subscribe(&mut self, seat: &Arc<Seat>, filter: TopicFilter, qos: Qos) -> bool {
+    pub fn subscribe(&mut self, seat: &Arc<Seat>, filter: TopicFilter, options: SubscribeOptions) -> bool {
         let Some(seated) = self.seated_mut(seat) else {
             return false;
         };
         seated.filters.insert(filter.clone());
-        let member = Member { seat: seat.clone(), qos };
+        let member = Member { seat: seat.clone(), options };
         let Some(group) = filter.share_group() else {
             let subscriber = Subscriber::Seat(seat.number);
             self.tree.insert(&filter, subscriber, Entry::One(member));
@@ -122,12 +123,12 @@ impl Table {
     }
 
     /// Who gets a message: each subscriber once, with the highest QoS of its filters that match, and one member of
-    /// each matching group.
-    pub fn receivers(&self, topic: &TopicName, mut deliver: impl FnMut(&Member)) {
+    /// each matching group. `publisher` is the client id that the message comes from.
+    pub fn receivers(&self, topic: &TopicName, publisher: Option<&str>, mut deliver: impl FnMut(&Member)) {
         let mut first: Option<&Member> = None;
         let mut others: Vec<&Member> = Vec::new();
         self.tree.for_each_match(topic, |_, entry, multi_level| match entry {
-            Entry::One(member) if !member.wants(multi_level) => {}
+            Entry::One(member) if !member.wants(multi_level) || member.is_spared(publisher) => {}
             Entry::One(member) => match first {
                 None => first = Some(member),
                 // The usual fan-out of one allocates nothing.
@@ -150,7 +151,7 @@ impl Table {
         }
         others.push(first);
         // Highest QoS first, so that the one that stays is the highest.
-        others.sort_unstable_by_key(|member| (member.seat.number, std::cmp::Reverse(member.qos)));
+        others.sort_unstable_by_key(|member| (member.seat.number, std::cmp::Reverse(member.options.qos)));
         others.dedup_by_key(|member| member.seat.number);
         others.into_iter().for_each(deliver);
     }
@@ -181,6 +182,11 @@ impl Table {
 }
 
 impl Member {
+    /// No Local [MQTT-3.8.3-3]. A shared subscription cannot ask for it.
+    fn is_spared(&self, publisher: Option<&str>) -> bool {
+        self.options.no_local && publisher == Some(&*self.seat.client_id)
+    }
+
     fn wants(&self, multi_level: MultiLevel) -> bool {
         multi_level == MultiLevel::BelowParent || self.seat.multi_level == MultiLevel::WithParent
     }

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use mqtt::packet::{Ack, ConnAck, Connect, Disconnect, Properties, Publish, ReasonCode, Subscribe};
+use mqtt::packet::{
+    Ack, ConnAck, Connect, Disconnect, Properties, Publish, ReasonCode, Subscribe, SubscribeOptions, Subscription,
+};
 use mqtt::{Decoder, Packet, PacketId, Qos, TopicFilter, TopicName, Version, encode};
 use tokio::time::Instant;
 
@@ -94,10 +96,17 @@ impl MqttClient {
 
     /// The code that SUBACK gives: granted QoS, or a failure from 0x80 on.
     pub async fn subscribe(&mut self, filter: &str, qos: Qos) -> Result<ReasonCode, Error> {
+        self.subscribe_with(filter, SubscribeOptions::of_qos(qos)).await
+    }
+
+    /// The same with the other options of MQTT 5.
+    pub async fn subscribe_with(&mut self, filter: &str, options: SubscribeOptions) -> Result<ReasonCode, Error> {
         const SUBACK: &str = "SUBACK";
         let filter = TopicFilter::parse(filter).map_err(|error| Error::Request(format!("{filter}: {error}")))?;
         let packet_id = self.take_packet_id();
-        self.send(&Packet::Subscribe(Subscribe::one(packet_id, filter, qos)), SUBACK).await?;
+        let subscriptions = vec![Subscription { filter, options }];
+        let subscribe = Subscribe { packet_id, subscriptions, properties: Properties::new() };
+        self.send(&Packet::Subscribe(subscribe), SUBACK).await?;
         match self.answer(SUBACK).await? {
             Packet::SubAck(suback) if suback.packet_id == packet_id => match suback.codes.as_slice() {
                 [code] => Ok(*code),

@@ -4,12 +4,13 @@
 
 use domain::topic::PAYLOAD_BYTES_MAX;
 use mqtt::Qos;
+use mqtt::packet::{Properties, Property};
 use mqtt::session::{EmptyClientId, KeepAlive, Limits as SessionLimits};
 
 use crate::limits::Limits;
 
-/// Beside the payload: fixed header, topic and packet identifier, with room to spare.
-const PACKET_OVERHEAD_BYTES_MAX: usize = 1024;
+/// Beside the payload: fixed header, topic, packet identifier and the properties of MQTT 5, with room to spare.
+const PACKET_OVERHEAD_BYTES_MAX: usize = 18 * 1024;
 const CLIENT_ID_BYTES_MAX: usize = 128;
 const KEEPALIVE_S_MIN: u16 = 30;
 /// Also what 0 means.
@@ -20,6 +21,8 @@ pub(crate) const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
 const IN_FLIGHT_MAX: u16 = 100;
 /// Both ways.
 const TOPIC_ALIAS_MAX: u16 = 8;
+const MESSAGE_EXPIRY_S_MIN: u32 = 1;
+const MESSAGE_EXPIRY_S_MAX: u32 = 604_800;
 /// No session outlives its connection yet.
 const SESSION_EXPIRY_S_MAX: u32 = 0;
 
@@ -45,10 +48,47 @@ pub(crate) fn session_limits(limits: &Limits) -> SessionLimits {
     }
 }
 
+/// What goes with a message to its receivers. A message lives for a second at least, and a week at most: 0 means 1, and
+/// what is longer is a week.
+pub(crate) fn message_properties(published: Properties) -> Properties {
+    let properties = published.of_message();
+    match properties.message_expiry_s() {
+        Some(expiry_s) if !(MESSAGE_EXPIRY_S_MIN..=MESSAGE_EXPIRY_S_MAX).contains(&expiry_s) => {
+            let expiry_s = expiry_s.clamp(MESSAGE_EXPIRY_S_MIN, MESSAGE_EXPIRY_S_MAX);
+            let clamped = |property: &Property| match property {
+                Property::MessageExpiryIntervalS(_) => Property::MessageExpiryIntervalS(expiry_s),
+                property => property.clone(),
+            };
+            properties.iter().map(clamped).collect()
+        }
+        _ => properties,
+    }
+}
+
 /// The session has looked at the length already.
 pub(crate) fn check_client_id(client_id: &str) -> Result<(), String> {
     if client_id.starts_with('$') {
         return Err("a client identifier must not start with $".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use mqtt::packet::{Properties, Property};
+
+    use super::message_properties;
+
+    #[test]
+    fn messages_live_for_a_second_to_a_week() {
+        for (asked_s, granted_s) in [(0, 1), (1, 1), (60, 60), (604_800, 604_800), (604_801, 604_800)] {
+            let kept = Property::ContentType("text/plain".to_owned());
+            let published: Properties =
+                [Property::TopicAlias(1), kept.clone(), Property::MessageExpiryIntervalS(asked_s)]
+                    .into_iter()
+                    .collect();
+            let expected: Properties = [kept, Property::MessageExpiryIntervalS(granted_s)].into_iter().collect();
+            assert_eq!(message_properties(published), expected);
+        }
+    }
 }

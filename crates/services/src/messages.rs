@@ -24,7 +24,7 @@ impl Services {
                 self.store_and_start(rows).await?;
             }
         }
-        self.inner.broker.publish(message);
+        self.inner.broker.publish_from(origin.client_id.as_deref(), message);
         Ok(())
     }
 }

@@ -3,16 +3,22 @@
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
-use mqtt::packet::{Connect, Packet};
-use mqtt::{Limits, Qos, Session, Version, Welcome, encode};
+use mqtt::packet::{Connect, Packet, Properties, Property, Publish, SubscribeOptions};
+use mqtt::session::NotDelivered;
+use mqtt::{Decoder, Limits, Qos, Session, Version, Welcome, encode};
 
 use super::{QOS0, QOS1, filter, message};
 use crate::{Broker, Message};
 
 /// A session that has accepted its client, with nothing to send.
 fn connected() -> Session {
+    connected_as(Version::V311)
+}
+
+fn connected_as(version: Version) -> Session {
     let mut input = BytesMut::new();
-    encode(&Packet::Connect(Box::new(Connect::new("id"))), Version::V311, &mut input).expect("encodable");
+    let connect = Connect { version, ..Connect::new("id") };
+    encode(&Packet::Connect(Box::new(connect)), version, &mut input).expect("encodable");
     let mut session = Session::new(Limits::STANDARD, 0);
     assert!(session.poll_action(&mut input, 0).is_some());
     session.accept_connect(Welcome::default(), 0);
@@ -45,6 +51,89 @@ fn one_receiver_or_many_get_the_same_bytes() {
             assert_eq!(written_to_each_of(receivers, QOS0, retain), vec![qos0.clone(); receivers]);
             assert_eq!(written_to_each_of(receivers, QOS1, retain), vec![qos1.clone(); receivers]);
         }
+    }
+}
+
+/// What a client of 5.0 gets of a message that it subscribes to with these options.
+fn heard(options: SubscribeOptions, publisher: Option<&str>, message: Message) -> Vec<Publish> {
+    let broker = Broker::new();
+    let (one, other) = (broker.claim("one"), broker.claim("other"));
+    one.subscribe_with(filter("t"), options);
+    other.subscribe(filter("t"), QOS0);
+    let receivers = broker.publish_from(publisher, message);
+    let deliveries: Vec<_> = std::iter::from_fn(|| one.try_next_delivery()).collect();
+    assert_eq!(receivers, deliveries.len() + other.inbox_len());
+    let mut session = connected_as(Version::V5);
+    for delivery in deliveries {
+        assert_eq!(delivery.write_to(&mut session, 0), Ok(()));
+    }
+    let mut client = Decoder::for_client(Version::V5, 1 << 16);
+    let packets = std::iter::from_fn(|| client.decode(session.out()).expect("sound"));
+    let publishes = packets.map(|packet| match packet {
+        Packet::Publish(publish) => publish,
+        packet => panic!("{packet:?}"),
+    });
+    publishes.collect()
+}
+
+#[test]
+fn subscriptions_have_options_in_5() {
+    let plain = SubscribeOptions::of_qos(QOS1);
+    let no_local = SubscribeOptions { no_local: true, ..plain };
+    for (options, publisher, times) in
+        [(plain, Some("one"), 1), (no_local, Some("one"), 0), (no_local, Some("other"), 1), (no_local, None, 1)]
+    {
+        assert_eq!(heard(options, publisher, message("t", "x", QOS1)).len(), times, "{options:?} {publisher:?}");
+    }
+    let as_published = SubscribeOptions { retain_as_published: true, ..plain };
+    for qos in [QOS0, QOS1] {
+        for (options, retain, expected) in
+            [(plain, true, false), (plain, false, false), (as_published, true, true), (as_published, false, false)]
+        {
+            let heard = heard(options, None, Message { retain, ..message("t", "x", qos) });
+            assert_eq!((heard[0].qos, heard[0].retain), (qos, expected), "{options:?} {retain}");
+        }
+    }
+}
+
+#[test]
+fn properties_and_what_is_left_of_a_messages_life_go_to_each_receiver() {
+    let kept = Property::ContentType("text/plain".to_owned());
+    for qos in [QOS0, QOS1] {
+        let list = [Property::MessageExpiryIntervalS(3_600), kept.clone()];
+        let expiring = Message { properties: list.iter().cloned().collect(), ..message("t", "x", qos) };
+        let got = heard(SubscribeOptions::of_qos(QOS1), None, expiring);
+        assert_eq!(got[0].properties, list.into_iter().collect::<Properties>());
+    }
+    // A message whose time is over is not written any more.
+    let broker = Broker::new();
+    let claim = broker.claim("late");
+    claim.subscribe(filter("t"), QOS1);
+    let over = [Property::MessageExpiryIntervalS(0)].into_iter().collect();
+    broker.publish(Message { properties: over, ..message("t", "x", QOS1) });
+    let delivery = claim.try_next_delivery().expect("a message");
+    for version in [Version::V311, Version::V5] {
+        assert_eq!(delivery.write_to(&mut connected_as(version), 0), Err(NotDelivered::Expired));
+    }
+}
+
+#[test]
+fn receivers_of_both_versions_get_their_own_bytes() {
+    let broker = Broker::new();
+    let claims = ["a", "b", "c"].map(|id| broker.claim(id));
+    for claim in &claims {
+        claim.subscribe(filter("t"), QOS0);
+    }
+    broker.publish(message("t", "hey", QOS1));
+    let deliveries = claims.each_ref().map(|claim| claim.try_next_delivery().expect("a message"));
+    for (delivery, version) in deliveries.iter().zip([Version::V5, Version::V311, Version::V5]) {
+        let expected: &[u8] = match version {
+            Version::V311 => b"\x30\x06\x00\x01they",
+            Version::V5 => b"\x30\x07\x00\x01t\x00hey",
+        };
+        let mut session = connected_as(version);
+        assert_eq!(delivery.write_to(&mut session, 0), Ok(()));
+        assert_eq!(&session.out()[..], expected);
     }
 }
 

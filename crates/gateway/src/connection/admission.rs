@@ -4,17 +4,19 @@ use domain::Arn;
 use domain::admission::Refusal;
 use domain::iot_policy::ConnectionFacts;
 use domain::x509::Certificate;
-use mqtt::Session;
 use mqtt::packet::{Connect, ReasonCode};
+use mqtt::{Session, Version};
 use services::connection::Connecting;
 
 use super::end::End;
+use super::goodbye;
 use super::rights::Rights;
 use crate::aws_profile;
 use crate::gateway::Gateway;
 use crate::peer::Peer;
 
-/// On `Err` the connection closes without a CONNACK, as AWS closes it, unless the standard demands one.
+/// On `Err` the connection closes without a CONNACK, as AWS closes it, unless the standard demands one, or it is MQTT 5
+/// and a policy that decided.
 pub(super) async fn admit(
     gateway: &Gateway,
     session: &mut Session,
@@ -28,19 +30,32 @@ pub(super) async fn admit(
     }
     let will_topic = connect.will.as_ref().map(|will| will.topic.as_str().to_owned());
     if let Some(Err(why)) = will_topic.as_deref().map(domain::topic::check_publish) {
-        return Err(End::refused(Refusal::MalformedConnect(format!("the will cannot be published: {why}"))));
+        let refusal = Refusal::MalformedConnect(format!("the will cannot be published: {why}"));
+        refuse(session, &refusal);
+        return Err(End::refused(refusal));
     }
     let facts = facts(gateway, peer, certificate, connect);
     let connecting = Connecting { facts, server_name: peer.server_name, will_topic };
-    let admitted = gateway.services().connect(&connecting).await.map_err(End::Refused)?;
-    Ok(Rights::new(gateway.services().clone(), connecting.facts, admitted))
+    match gateway.services().connect(&connecting).await {
+        Ok(admitted) => Ok(Rights::new(gateway.services().clone(), connecting.facts, admitted)),
+        Err(refused) => {
+            refuse(session, &refused.refusal);
+            Err(End::Refused(refused))
+        }
+    }
+}
+
+fn refuse(session: &mut Session, refusal: &Refusal) {
+    if let (Version::V5, Some(reason)) = (session.version(), goodbye::connack(refusal)) {
+        session.refuse_connect(reason);
+    }
 }
 
 /// A session that asks to be persistent is accepted, and is not resumed: the CONNACK says so each time.
 fn facts(gateway: &Gateway, peer: &Peer, certificate: Certificate, connect: &Connect) -> ConnectionFacts {
     let config = gateway.services().config();
     let mut connect_attributes = Vec::new();
-    if !connect.clean {
+    if asks_to_persist(connect) {
         connect_attributes.push("PersistentConnect");
     }
     if connect.will.is_some() {
@@ -57,5 +72,13 @@ fn facts(gateway: &Gateway, peer: &Peer, certificate: Certificate, connect: &Con
         source_ip: Some(peer.source.ip().to_canonical()),
         connect_attributes,
         last_will_topic_arn,
+    }
+}
+
+/// To outlive its connection: MQTT 5 says for how long.
+fn asks_to_persist(connect: &Connect) -> bool {
+    match connect.version {
+        Version::V311 => !connect.clean,
+        Version::V5 => connect.properties.session_expiry_s().is_some_and(|expiry_s| expiry_s > 0),
     }
 }

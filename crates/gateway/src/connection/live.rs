@@ -11,6 +11,7 @@ use std::time::Duration;
 use broker::{Claim, ClaimOptions, Delivery, Message};
 use domain::admission::Refusal;
 use mqtt::packet::{Publish, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
+use mqtt::session::{NotDelivered, PublishToken};
 use mqtt::topic::MultiLevel;
 use mqtt::{Action, TopicFilter};
 use services::messages::Origin;
@@ -19,8 +20,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Line;
 use super::end::End;
+use super::goodbye;
 use super::rights::Rights;
-use crate::aws_profile::SUBSCRIPTIONS_PER_CONNECTION_MAX;
+use crate::aws_profile::{self, SUBSCRIPTIONS_PER_CONNECTION_MAX};
 use crate::gateway::Gateway;
 use crate::socket::Reading;
 
@@ -69,6 +71,10 @@ impl<'a> Live<'a> {
     pub(super) async fn run(&mut self, shutdown: &mut watch::Receiver<bool>) -> End {
         loop {
             if let Err(end) = self.turn(shutdown).await {
+                if let End::Refused(refused) = &end {
+                    // MQTT 5 is told; nothing happens where the session itself has ended.
+                    self.line.session.close(goodbye::disconnect(&refused.refusal));
+                }
                 return end;
             }
         }
@@ -89,15 +95,16 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// MQTT 3.1.1 section 3.1.2.5: published unless the client said goodbye.
-    pub(super) async fn publish_will(&self, end: &End, will: Option<Will>) {
-        let (Some(will), false) = (will, matches!(end, End::ByClient)) else { return };
+    /// After the end: published unless the client said goodbye. No session outlives its connection, so that no will is
+    /// delayed (5.0 section 3.1.3.2.2).
+    pub(super) async fn publish_will(&self, will: Option<Will>) {
+        let Some(will) = will.filter(|will| self.line.session.will_delay_s(will).is_some()) else { return };
         let message = Message {
             topic: will.topic,
             payload: will.payload,
             qos: will.qos,
             retain: will.retain,
-            properties: will.properties.of_message(),
+            properties: aws_profile::message_properties(will.properties),
         };
         if let Err(error) = self.rights.services().accept(message, self.origin.clone()).await {
             tracing::warn!(client_id = self.rights.client_id(), error = error.message, "a will could not be published");
@@ -111,10 +118,7 @@ impl<'a> Live<'a> {
                 self.rights.renew().map_err(End::refused)?;
             }
             match action {
-                Action::Publish { publish, token } => {
-                    self.publish(publish).await?;
-                    self.line.session.publish_accepted(token);
-                }
+                Action::Publish { publish, token } => self.publish(publish, token).await?,
                 Action::Subscribe(subscribe) => self.subscribe(subscribe),
                 Action::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
                 Action::Release(packet_id) => self.line.session.publish_released(packet_id),
@@ -167,27 +171,42 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
-    /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so.
-    async fn publish(&mut self, publish: Publish) -> Result<(), End> {
-        domain::topic::check_publish(publish.topic.as_str())
-            .map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
-        self.rights.may_publish(&publish.topic).map_err(End::refused)?;
+    /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so, nor has
+    /// QoS 0. With QoS 1, MQTT 5 says so in the PUBACK, and the connection stays.
+    async fn publish(&mut self, publish: Publish, token: PublishToken) -> Result<(), End> {
+        let refused = match self.accept(publish).await {
+            Ok(()) => {
+                self.line.session.publish_accepted(token);
+                return Ok(());
+            }
+            Err(refused) => refused,
+        };
+        self.line.session.publish_refused(token, goodbye::publish_refused(&refused));
+        if self.line.session.is_closed() {
+            return Err(End::refused(refused));
+        }
+        let why = refused.sentence();
+        tracing::info!(client_id = self.rights.client_id(), why, "a publish was refused");
+        Ok(())
+    }
+
+    async fn accept(&mut self, publish: Publish) -> Result<(), Refusal> {
+        domain::topic::check_publish(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
+        self.rights.may_publish(&publish.topic)?;
         if publish.retain {
-            self.rights.may_retain(&publish.topic).map_err(End::refused)?;
+            self.rights.may_retain(&publish.topic)?;
         }
         let message = Message {
             topic: publish.topic,
             payload: publish.payload,
             qos: publish.qos,
             retain: publish.retain,
-            properties: publish.properties.of_message(),
+            properties: aws_profile::message_properties(publish.properties),
         };
         let accepted = self.rights.services().accept(message, self.origin.clone()).await;
-        accepted.map_err(|error| {
-            End::refused(match error.code {
-                "ThrottlingException" => Refusal::Overloaded(error.message),
-                _ => Refusal::Internal(error.message),
-            })
+        accepted.map_err(|error| match error.code {
+            "ThrottlingException" => Refusal::Overloaded(error.message),
+            _ => Refusal::Internal(error.message),
         })
     }
 
@@ -215,7 +234,7 @@ impl<'a> Live<'a> {
             return ReasonCode::NotAuthorized;
         }
         self.filters.insert(filter.clone());
-        let granted = self.claim.subscribe(filter, asked.options.qos);
+        let granted = self.claim.subscribe_with(filter, asked.options);
         ReasonCode::granted(granted)
     }
 
@@ -254,8 +273,14 @@ impl<'a> Live<'a> {
             );
             return;
         }
-        if let Err(why) = delivery.write_to(&mut self.line.session, self.line.uptime.now_ms()) {
-            tracing::warn!(client_id = self.rights.client_id(), ?why, "a message could not be delivered");
+        match delivery.write_to(&mut self.line.session, self.line.uptime.now_ms()) {
+            Ok(()) => {}
+            Err(why @ (NotDelivered::Expired | NotDelivered::TooLarge)) => {
+                tracing::debug!(client_id = self.rights.client_id(), ?why, "a message was dropped");
+            }
+            Err(why) => {
+                tracing::warn!(client_id = self.rights.client_id(), ?why, "a message could not be delivered");
+            }
         }
     }
 }

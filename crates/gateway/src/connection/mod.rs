@@ -5,6 +5,7 @@
 
 mod admission;
 mod end;
+mod goodbye;
 mod live;
 mod rights;
 
@@ -76,7 +77,7 @@ pub(crate) async fn serve(gateway: &Gateway, accepted: Accepted, mut peer: Peer,
                     line.session.accept_connect(welcome, uptime.now_ms());
                     let mut live = Live::new(gateway, &mut line, admitted);
                     let end = live.run(&mut shutdown).await;
-                    live.publish_will(&end, connect.will).await;
+                    live.publish_will(connect.will).await;
                     end
                 }
             }

@@ -3,6 +3,7 @@
 mod admission;
 mod bounds;
 mod certificate;
+mod five;
 mod handshake;
 mod live;
 mod server;
