@@ -1,5 +1,7 @@
 //! Reads the claim of a request: who says to have signed it, when, and for which scope. Nothing is proven here.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -185,10 +187,19 @@ fn signed_header_names(text: &str) -> Result<Vec<String>, SignatureError> {
         return incomplete(format!("SignedHeaders names more than {SIGNED_HEADERS_MAX} headers."));
     }
     let names: Vec<String> = text.split(';').map(str::to_ascii_lowercase).collect();
-    if names.iter().any(String::is_empty) {
+    if names.iter().any(|name| name.is_empty() || !name.bytes().all(is_name_byte)) {
         return incomplete("SignedHeaders must be header names separated by semicolons.".to_owned());
     }
+    // Each name costs the whole of its header again before anything is proven.
+    if names.iter().collect::<HashSet<_>>().len() < names.len() {
+        return incomplete("SignedHeaders names a header twice.".to_owned());
+    }
     Ok(names)
+}
+
+/// What the name of a header is made of. (RFC 9110 section 5.6.2)
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn parse_date(text: &str, form: ClaimForm) -> Result<Timestamp, SignatureError> {

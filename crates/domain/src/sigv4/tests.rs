@@ -276,6 +276,14 @@ fn what_is_incomplete_is_named() {
             "SignedHeaders must be header names",
         ),
         (
+            Box::new(replace("authorization", "SignedHeaders=host;", "SignedHeaders=host;HOST;")),
+            "SignedHeaders names a header twice",
+        ),
+        (
+            Box::new(replace("authorization", "SignedHeaders=host;", "SignedHeaders=host;a b;")),
+            "SignedHeaders must be header names",
+        ),
+        (
             Box::new(replace("authorization", "SignedHeaders=host;", "SignedHeaders=")),
             "'Host' or ':authority' must be a 'SignedHeader'",
         ),
