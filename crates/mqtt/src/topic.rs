@@ -266,6 +266,10 @@ mod tests {
         check("a/b", "a/b/", false);
         check("a/b", "a", false);
         check("a/b", "A/b", false);
+        // Nothing is normalised or left out [MQTT-4.7.3-4], [MQTT-1.5.3-3].
+        check("\u{e9}", "e\u{301}", false);
+        check("\u{feff}a", "\u{feff}a", true);
+        check("\u{feff}a", "a", false);
         check("+", "a", true);
         check("+", "/a", false);
         check("+/+", "/a", true);
