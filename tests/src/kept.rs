@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use fleet::{Ca, Device, DeviceSpec, KeyAlgorithm, Method, Window};
 use serde_json::{Value, json};
@@ -13,6 +13,9 @@ use crate::{ACTIVATE, FieldDevice, Operator, PATIENCE, Server, actions_on_all};
 const DAYS: i64 = 36_500;
 
 const FAILS: &str = "exports.handler = async () => { throw new Error('kept failure'); };";
+
+/// Of the operator's own; directories that were kept first have none.
+pub const LOG_GROUP: &str = "kept-log";
 
 /// Who is in the directory, in files beside it.
 pub struct Inhabitants {
@@ -33,6 +36,10 @@ impl Inhabitants {
     fn keep_ca(&self, name: &str, ca: &Ca) {
         fs::write(self.folder.join(format!("{name}.crt")), ca.certificate_pem()).expect("room");
         fs::write(self.folder.join(format!("{name}.key")), ca.key().pem()).expect("room");
+    }
+
+    pub fn has_log_group(&self) -> bool {
+        self.folder.join(LOG_GROUP).exists()
     }
 
     pub fn ca(&self, name: &str) -> Ca {
@@ -75,6 +82,7 @@ pub async fn fill(server: &Server, inhabitants: &Inhabitants) {
     let pending = inhabitants.issue("pending", &waiting_ca);
     pending.must_be_dropped(pending.connect(server).await);
     keep_policies(&operator, &active).await;
+    keep_log(&operator, inhabitants).await;
 
     operator.create_role("fails", &actions_on_all(&[])).await;
     let fails = operator.create_function("fails", "fails", FAILS, &Value::Null).await;
@@ -87,6 +95,23 @@ pub async fn fill(server: &Server, inhabitants: &Inhabitants) {
     client.disconnect().await.expect("a proper end");
     wait_until("the dead letter", || health(server)["backlog"]["deadLetters"] == 1);
     wait_until("the RSA certificate", || server.data_path().join("server-rsa.crt").exists());
+}
+
+/// Log lines that no function wrote.
+async fn keep_log(operator: &Operator<'_>, inhabitants: &Inhabitants) {
+    let now_ms = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_millis();
+    let event = json!({ "timestamp": u64::try_from(now_ms).expect("a time"), "message": "kept line" });
+    for (action, input) in [
+        ("CreateLogGroup", json!({ "logGroupName": LOG_GROUP })),
+        ("PutRetentionPolicy", json!({ "logGroupName": LOG_GROUP, "retentionInDays": 3653 })),
+        ("CreateLogStream", json!({ "logGroupName": LOG_GROUP, "logStreamName": "kept" })),
+        ("PutLogEvents", json!({ "logGroupName": LOG_GROUP, "logStreamName": "kept", "logEvents": [event] })),
+    ] {
+        let answer = operator.client().json_1_1("logs", &format!("Logs_20140328.{action}"), &input).await;
+        let answer = answer.expect("an answer");
+        assert!(answer.is_success(), "{action}: {}", answer.text());
+    }
+    fs::write(inhabitants.folder.join(LOG_GROUP), "").expect("room");
 }
 
 async fn keep_policies(operator: &Operator<'_>, active: &FieldDevice) {

@@ -13,7 +13,7 @@ mod server;
 
 pub use aws::Aws;
 pub use field_device::FieldDevice;
-pub use kept::{Inhabitants, fill};
+pub use kept::{Inhabitants, LOG_GROUP, fill};
 pub use mosquitto::{Credential, Mosquitto};
 pub use openssl::{KeyKind, OpenSsl};
 pub use operator::{Operator, actions_on_all};

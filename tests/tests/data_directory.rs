@@ -8,13 +8,9 @@ use std::process::Command;
 
 use fleet::{Ca, Method, uri_encoded};
 use landfall_tests::{
-    DataDir, FieldDevice, Inhabitants, Operator, Options, PATIENCE, Server, fill, finish, unzip_folder,
+    DataDir, FieldDevice, Inhabitants, LOG_GROUP, Operator, Options, PATIENCE, Server, fill, finish, unzip_folder,
 };
 use serde_json::{Value, json};
-
-fn kept(version: u32) -> PathBuf {
-    PathBuf::from(format!("{}/fixtures/data-directory-{version}.zip", env!("CARGO_MANIFEST_DIR")))
-}
 
 /// Everything that `fill` left, seen through the doors.
 async fn check(server: &Server, inhabitants: &Inhabitants) {
@@ -29,6 +25,12 @@ async fn check(server: &Server, inhabitants: &Inhabitants) {
     check_nouns(&operator, &active, &active_ca).await;
     let lines = operator.log_lines("fails").await;
     assert!(lines.iter().any(|line| line.contains("kept failure")), "{lines:#?}");
+    if inhabitants.has_log_group() {
+        let input = json!({ "logGroupName": LOG_GROUP });
+        let events = operator.client().json_1_1("logs", "Logs_20140328.FilterLogEvents", &input).await;
+        let events = events.expect("an answer");
+        assert!(events.text().contains("kept line"), "{}", events.text());
+    }
     let letters = server.ask("dead-letters", &["--json"]).must_succeed().stdout;
     assert!(letters.contains("fails"), "{letters}");
     let explained = server.ask("explain", &["--last", "100", "--certificate", &revoked.id()]).must_succeed().stdout;
@@ -72,10 +74,10 @@ async fn check_nouns(operator: &Operator<'_>, active: &FieldDevice, active_ca: &
     assert_eq!(function["Configuration"]["Runtime"], "nodejs8.10");
 }
 
-async fn check_kept(version: u32) {
+async fn check_kept(path: &Path) {
+    println!("{}", path.display());
     let data = DataDir::new();
-    let bytes = fs::read(kept(version)).expect("what is kept is in the repository");
-    unzip_folder(&bytes, data.path());
+    unzip_folder(&fs::read(path).expect("what is kept can be read"), data.path());
     let root = fs::read(data.server_path().join("root-CA.crt")).expect("a root");
     let server = Server::start_on(&data, &Options::default());
     assert_eq!(fs::read(server.root_ca()).expect("a root"), root, "what devices trust is kept");
@@ -85,9 +87,17 @@ async fn check_kept(version: u32) {
     assert_eq!(server.terminate().0, Some(0));
 }
 
+/// The first is of the days when all logs were in one journal.
 #[tokio::test]
-async fn the_data_directory_of_version_1_is_opened() {
-    check_kept(1).await;
+async fn every_data_directory_that_was_kept_is_opened() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let entries = fs::read_dir(folder).expect("what is kept is in the repository");
+    let mut kept: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    kept.sort();
+    assert!(kept.len() >= 2, "{kept:?}");
+    for path in kept {
+        check_kept(&path).await;
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

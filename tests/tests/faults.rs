@@ -138,11 +138,13 @@ async fn what_is_damaged_is_named() {
 async fn a_damaged_journal_or_package_costs_itself_alone() {
     let data = used().await;
     let store = data.server_path().join("store");
-    let only = |folder: PathBuf| {
-        let entry = fs::read_dir(folder).expect("a folder").next().expect("one file");
-        entry.expect("readable").path()
-    };
-    let (segment, blob) = (only(store.join("journals/logs")), only(store.join("blobs")));
+    let entries =
+        |folder: PathBuf| fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
+    let blob = entries(store.join("blobs")).next().expect("a package");
+    let mut segments = entries(store.join("journals")).filter(|path| path.is_dir()).flat_map(entries);
+    let holds_log =
+        |path: &PathBuf| String::from_utf8_lossy(&fs::read(path).expect("there")).contains("REPORT RequestId");
+    let segment = segments.find(holds_log).expect("the function's log");
     let mut bytes = fs::read(&segment).expect("there");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xff;

@@ -26,10 +26,10 @@ pub fn test(root: &Path) -> Result<(), String> {
     step("tests", || run(cargo(root).args(["test", "--workspace", "--locked", "--no-fail-fast"])))
 }
 
-/// Today's data directory, for later versions to open: see `tests/src/bin/keep-data-directory.rs`.
-pub fn keep_data_directory(root: &Path) -> Result<(), String> {
+/// Today's data directory, for later versions to open, as the one of this number: see `tests/src/bin/keep-data-directory.rs`.
+pub fn keep_data_directory(root: &Path, number: &str) -> Result<(), String> {
     run(cargo(root).args(["build", "--locked", "-p", "landfall"]))?;
-    let path = root.join("tests/fixtures/data-directory-1.zip");
+    let path = root.join(format!("tests/fixtures/data-directory-{number}.zip"));
     let program = ["run", "--locked", "-p", "landfall-tests", "--bin", "keep-data-directory", "--"];
     run(cargo(root).args(program).arg(path))
 }

@@ -18,7 +18,8 @@ usage: cargo xtask <verb>
   setup               only install what the tests need
   models --from DIR   reduce botocore's service models (DIR is its data directory) to models/
   codegen             make the Rust shapes and tables from models/
-  keep-data-directory make the data directory that later versions must open, with today's server
+  keep-data-directory NUMBER
+                      make a data directory that later versions must open, with today's server
   fuzz TARGET SECONDS run libFuzzer over one target (needs nightly and cargo-fuzz: docs/fuzzing.md)";
 
 fn main() -> ExitCode {
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         ["setup"] => tools::install(&root()),
         ["models", "--from", data] => models::reduce_all(&root(), &PathBuf::from(data)),
         ["fuzz", target, seconds] => fuzz::fuzz(&root(), target, seconds),
-        ["keep-data-directory"] => check::keep_data_directory(&root()),
+        ["keep-data-directory", number] => check::keep_data_directory(&root(), number),
         ["codegen"] => codegen::write(&root()),
         _ => Err(USAGE.to_owned()),
     };
