@@ -1,7 +1,7 @@
 //! A rule's statement and a message: the SQL, an empty line, the payload.
 
 use domain::Timestamp;
-use domain::sql::{EVALUATION_BYTES_MAX, Input, Outcome, SQL_BYTES_MAX, SqlVersion, Statement};
+use domain::sql::{EVALUATION_BYTES_MAX, Input, Outcome, SQL_BYTES_MAX, SqlVersion, Statement, Template};
 
 use crate::parts::paragraph;
 
@@ -20,6 +20,11 @@ pub fn rule_sql(data: &[u8]) {
                 assert!(error.message.len() < 1024, "{error}");
             }
         }
+        // The same text as a template of an action: it has a text or a reason, each time the same.
+        if let Ok(template) = Template::parse(sql, version) {
+            let rendered = over(payload, |input| template.render(input));
+            assert_eq!(rendered, over(payload, |input| template.render(input)));
+        }
     }
 }
 
@@ -36,8 +41,12 @@ fn check(statement: &Statement, payload: &[u8]) {
 }
 
 fn evaluated(statement: &Statement, payload: &[u8]) -> Outcome {
+    over(payload, |input| statement.evaluate(input))
+}
+
+fn over<T>(payload: &[u8], look: impl FnOnce(&Input<'_>) -> T) -> T {
     let account = "123456789012".parse().expect("an account");
-    statement.evaluate(&Input {
+    look(&Input {
         topic: "a/b/c",
         payload,
         client_id: Some("client"),
@@ -45,5 +54,7 @@ fn evaluated(statement: &Statement, payload: &[u8]) -> Outcome {
         account: &account,
         timestamp: Timestamp::from_millis(1),
         trace_id: "trace",
+        properties: &mqtt::packet::Properties::new(),
+        seed: [7; 32],
     })
 }

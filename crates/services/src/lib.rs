@@ -22,12 +22,15 @@ pub mod iot;
 pub mod iot_data;
 pub mod lambda;
 pub mod logs;
+mod message_headers;
 pub mod messages;
 pub mod op;
 mod outbox;
 pub mod places;
 mod random;
 mod record;
+mod republish;
+mod rule_run;
 mod rules;
 pub mod sts;
 

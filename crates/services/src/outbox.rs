@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::invocation::InvocationRow;
 use crate::messages::Origin;
 use crate::record::{Committed, Stored, decode, delete};
+use crate::rule_run::Fired;
 use crate::{Error, Services, Step};
 
 /// A certificate's registration event, not yet delivered.
@@ -169,15 +170,23 @@ impl Services {
             retain: false,
             properties: Properties::new(),
         };
-        let origin = Origin { client_id: Some(row.client_id.clone()), principal: Some(certificate.to_string()) };
+        let origin = Origin {
+            client_id: Some(row.client_id.clone()),
+            principal: Some(certificate.to_string()),
+            ..Origin::default()
+        };
 
         let matching = self.inner.rules.matching(&message.topic);
-        let rows = self.rows_of(&matching, &message, &origin);
+        let Fired { rows, republished } = self.fire(&matching, &message, &origin);
         // While too many invocations wait, the event stays here.
         if self.take_places(&rows).is_err() {
             return Ok(Delivery::NoRoom);
         }
-        let committed = self.replace_by_invocations(key, revision, &rows).await;
+        // Before the row goes: a crash in between makes two of them, and never none.
+        let committed = match self.accept_all(republished).await {
+            Ok(()) => self.replace_by_invocations(key, revision, &rows).await,
+            Err(err) => Err(err),
+        };
         if committed != Ok(Committed::Done) {
             self.give_places_back(&rows);
         }

@@ -1,16 +1,15 @@
-//! The rules engine: which rules a message fires, and the rows that their actions become.
+//! The rules engine's rules: which of them a message fires. What they then do is in `rule_run`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use broker::Message;
-use domain::sql::{Input, Outcome, Statement};
+use domain::sql::{SqlError, Statement, Template};
 use mqtt::{TopicFilter, TopicName};
 
-use crate::invocation::InvocationRow;
-use crate::iot::topic_rule::{ActionRecord, TopicRuleRecord};
-use crate::messages::Origin;
-use crate::{Error, Services, random};
+use crate::iot::rule_action::ActionRecord;
+use crate::iot::topic_rule::TopicRuleRecord;
+use crate::republish::Republish;
+use crate::{Error, Services};
 
 /// A rule ready to run.
 #[derive(Debug)]
@@ -18,7 +17,16 @@ pub(crate) struct Rule {
     pub name: String,
     pub arn: String,
     pub statement: Statement,
-    pub actions: Vec<ActionRecord>,
+    pub actions: Vec<RuleAction>,
+    /// Gets what the actions failed with.
+    pub error_action: Option<RuleAction>,
+}
+
+#[derive(Debug)]
+pub(crate) enum RuleAction {
+    /// The function's ARN.
+    Lambda(Template),
+    Republish(Box<Republish>),
 }
 
 /// Every enabled rule, replaced as a whole when one changes. AWS allows an account 1,000.
@@ -48,60 +56,31 @@ impl Services {
             if found.value.rule_disabled {
                 continue;
             }
-            let statement = match Statement::parse(&found.value.sql, found.value.sql_version()) {
-                Ok(statement) => statement,
+            match self.compile_rule(name.clone(), &found.value) {
+                Ok(Some(compiled)) => rules.push(compiled),
+                Ok(None) => {}
                 Err(err) => {
                     tracing::error!(rule = %name, error = %err.message, "a stored rule does not parse; it does not run");
-                    continue;
                 }
-            };
-            let Some(filter) = statement.topic_filter().cloned() else { continue };
-            let arn = self.rule_arn(&name).to_string();
-            rules.push((filter, Arc::new(Rule { name, arn, statement, actions: found.value.actions })));
+            }
         }
         self.inner.rules.rules.store(Arc::new(rules));
         Ok(())
     }
 
-    /// One row for each action of each rule whose WHERE is true. What cannot run is logged and dropped, as AWS does.
-    pub(crate) fn rows_of(&self, rules: &[Arc<Rule>], message: &Message, origin: &Origin) -> Vec<InvocationRow> {
-        let now = self.now();
-        let trace_id = random::uuid();
-        let input = Input {
-            topic: message.topic.as_str(),
-            payload: &message.payload,
-            client_id: origin.client_id.as_deref(),
-            principal: origin.principal.as_deref(),
-            account: &self.config().account,
-            timestamp: now,
-            trace_id: &trace_id,
-        };
-        let mut rows = Vec::new();
-        for rule in rules {
-            let Outcome::Emit(payload) = rule.statement.evaluate(&input) else { continue };
-            for action in &rule.actions {
-                let ActionRecord::Lambda { function_arn } = action;
-                match self.lambda().admits_rule(function_arn, &rule.arn) {
-                    Ok(()) => rows.push(InvocationRow::new(function_arn, &payload, &rule.name, now)),
-                    Err(err) => self.action_failed(rule, function_arn, &err),
-                }
-            }
-        }
-        rows
-    }
-
-    fn action_failed(&self, rule: &Rule, function_arn: &str, err: &Error) {
-        tracing::warn!(rule = %rule.name, function = %function_arn, error = %err, "a rule's lambda action could not run");
-        let line = serde_json::json!({
-            "eventType": "RuleExecution",
-            "status": "Failure",
-            "logLevel": "ERROR",
-            "ruleName": rule.name,
-            "ruleAction": "LambdaAction",
-            "resources": { "FunctionArn": function_arn },
-            "details": err.message,
-            "reason": err.code,
-        });
-        self.logs().append("AWSIotLogsV2", &rule.name, self.now(), &line.to_string());
+    /// `None` for a rule without FROM, which no message of the broker reaches.
+    fn compile_rule(
+        &self,
+        name: String,
+        record: &TopicRuleRecord,
+    ) -> Result<Option<(TopicFilter, Arc<Rule>)>, SqlError> {
+        let version = record.sql_version();
+        let statement = Statement::parse(&record.sql, version)?;
+        let Some(filter) = statement.topic_filter().cloned() else { return Ok(None) };
+        let compile = |action: &ActionRecord| action.compile(version);
+        let actions = record.actions.iter().map(compile).collect::<Result<_, _>>()?;
+        let error_action = record.error_action.as_ref().map(compile).transpose()?;
+        let arn = self.rule_arn(&name).to_string();
+        Ok(Some((filter, Arc::new(Rule { name, arn, statement, actions, error_action }))))
     }
 }

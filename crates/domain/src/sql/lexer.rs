@@ -51,6 +51,15 @@ impl<'s> Lexer<'s> {
         Self { sql, offset: 0 }
     }
 
+    /// From the middle of a text.
+    pub fn at(sql: &'s str, offset: usize) -> Self {
+        Self { sql, offset }
+    }
+
+    pub fn offset(&self) -> usize {
+        self.offset
+    }
+
     pub fn sql(&self) -> &'s str {
         self.sql
     }

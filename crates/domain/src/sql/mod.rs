@@ -14,12 +14,14 @@ mod lexer;
 mod number;
 mod parser;
 mod statement;
+mod template;
 #[cfg(test)]
 mod tests;
 mod value;
 
 pub use error::SqlError;
 pub use statement::{Input, Outcome, Statement};
+pub use template::{RenderError, Template};
 
 /// AWS bounds the whole rule document at 256 KB; a statement that a person can read is far below this.
 pub const SQL_BYTES_MAX: usize = 64 * 1024;

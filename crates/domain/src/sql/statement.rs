@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use mqtt::TopicFilter;
+use mqtt::packet::Properties;
 
 use super::evaluation::Evaluation;
 use super::expression::{Column, Expression, Selection};
@@ -29,6 +30,10 @@ pub struct Input<'a> {
     pub account: &'a AccountId,
     pub timestamp: Timestamp,
     pub trace_id: &'a str,
+    /// Those of MQTT 5 that came with the message.
+    pub properties: &'a Properties,
+    /// What `newuuid()` and `rand()` are made from. Two evaluations with one seed draw the same.
+    pub seed: [u8; 32],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

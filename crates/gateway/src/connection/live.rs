@@ -62,6 +62,7 @@ impl<'a> Live<'a> {
         let origin = Origin {
             client_id: Some(rights.client_id().to_owned()),
             principal: Some(rights.facts().certificate_id.to_string()),
+            ..Origin::default()
         };
         // Runs out at once, and is set by the handler.
         let timer = Box::pin(sleep_until(Instant::now()));

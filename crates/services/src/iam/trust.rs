@@ -41,6 +41,16 @@ impl Iam {
 
     /// That the role exists and that its trust policy lets `service` take it.
     pub(crate) fn must_be_assumable(&self, role_arn: &str, service: &str) -> Result<(), Error> {
+        self.must_be_assumable_by(role_arn, service, None)
+    }
+
+    /// As `must_be_assumable`, on behalf of a resource that trust policies may name as `aws:SourceArn`.
+    pub(crate) fn must_be_assumable_by(
+        &self,
+        role_arn: &str,
+        service: &str,
+        source_arn: Option<&str>,
+    ) -> Result<(), Error> {
         let refused = || {
             let message = format!("{service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}");
             Error::new("AccessDenied", message)
@@ -49,7 +59,8 @@ impl Iam {
         let trust = PolicyDocument::parse(&record.trust, Kind::Resource)
             .map_err(|err| Error::internal(format!("the trust policy of {role_arn} cannot be read: {err:?}")))?;
         let account = self.services.config().account.as_str();
-        let context = [("aws:SourceAccount", account)];
+        let mut context = vec![("aws:SourceAccount", account)];
+        context.extend(source_arn.map(|arn| ("aws:SourceArn", arn)));
         let request = Request { action: "sts:AssumeRole", resource: role_arn, context: &context };
         match judge_resource(&trust, Principal::Service(service), &request) {
             Decision::Allowed => Ok(()),

@@ -15,6 +15,7 @@ mod page;
 mod policy;
 mod policy_version;
 mod registration_code;
+pub(crate) mod rule_action;
 pub mod shapes;
 mod tag;
 mod thing;

@@ -1,4 +1,4 @@
-//! Topic rules: which messages call which functions.
+//! Topic rules: which messages cause what.
 
 use domain::sql::{SqlVersion, Statement};
 use domain::{Arn, Timestamp};
@@ -8,16 +8,20 @@ use store::Expect;
 
 use super::Iot;
 use super::page::{Order, Page, page_of};
+use super::rule_action::ActionRecord;
 use super::shapes::{
-    Action, CreateTopicRuleRequest, DeleteTopicRuleRequest, DisableTopicRuleRequest, EnableTopicRuleRequest,
-    GetTopicRuleRequest, GetTopicRuleResponse, LambdaAction, ListTopicRulesRequest, ListTopicRulesResponse,
-    ReplaceTopicRuleRequest, TopicRule, TopicRuleListItem, TopicRulePayload,
+    CreateTopicRuleRequest, DeleteTopicRuleRequest, DisableTopicRuleRequest, EnableTopicRuleRequest,
+    GetTopicRuleRequest, GetTopicRuleResponse, ListTopicRulesRequest, ListTopicRulesResponse, ReplaceTopicRuleRequest,
+    TopicRule, TopicRuleListItem, TopicRulePayload,
 };
 use super::tag::{Tags, untagged};
 use crate::record::{Stored, delete, put};
 use crate::{Error, Op, Services};
 
 const PREFIX: &str = "iot/rule/";
+
+/// The rules engine, as trust policies and iam:PassRole name it.
+pub(crate) const RULES_SERVICE: &str = "iot.amazonaws.com";
 
 /// AWS's quotas: rules of an account, actions of a rule.
 const RULES_MAX: usize = 1000;
@@ -29,28 +33,14 @@ pub(crate) struct TopicRuleRecord {
     sql_version: String,
     description: Option<String>,
     pub actions: Vec<ActionRecord>,
+    #[serde(default)]
+    pub error_action: Option<ActionRecord>,
     pub rule_disabled: bool,
     created_at: Timestamp,
 }
 
 impl Stored for TopicRuleRecord {
     const VERSION: u32 = 1;
-}
-
-/// What a rule does with a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum ActionRecord {
-    Lambda { function_arn: String },
-}
-
-impl ActionRecord {
-    fn to_shape(&self) -> Action {
-        match self {
-            Self::Lambda { function_arn } => {
-                Action { lambda: Some(LambdaAction { function_arn: function_arn.clone() }), ..Action::default() }
-            }
-        }
-    }
 }
 
 impl TopicRuleRecord {
@@ -68,47 +58,29 @@ impl TopicRuleRecord {
     /// Checked as CreateTopicRule and ReplaceTopicRule need it.
     fn of(payload: TopicRulePayload, now: Timestamp) -> Result<Self, Error> {
         let sql_version = payload.aws_iot_sql_version.unwrap_or_else(|| "2015-10-08".to_owned());
-        if SqlVersion::parse(&sql_version).is_none() {
+        let Some(version) = SqlVersion::parse(&sql_version) else {
             let message = format!("{sql_version} is no awsIotSqlVersion; use 2015-10-08, 2016-03-23 or beta.");
             return Err(invalid(message));
-        }
-        if payload.error_action.is_some() {
-            return Err(invalid("errorAction is not served yet; leave it out.".to_owned()));
-        }
+        };
         if payload.actions.len() > ACTIONS_MAX {
             return Err(invalid(format!("A rule can have {ACTIONS_MAX} actions.")));
         }
+        let read = |action, what| ActionRecord::read(action, version, what);
         let record = Self {
             sql: payload.sql,
             sql_version,
             description: payload.description,
-            actions: payload.actions.into_iter().map(read_action).collect::<Result<_, _>>()?,
+            actions: payload
+                .actions
+                .into_iter()
+                .map(|action| read(action, "Each entry of actions"))
+                .collect::<Result<_, _>>()?,
+            error_action: payload.error_action.map(|action| read(action, "errorAction")).transpose()?,
             rule_disabled: payload.rule_disabled == Some(true),
             created_at: now,
         };
         record.statement()?;
         Ok(record)
-    }
-}
-
-fn read_action(action: Action) -> Result<ActionRecord, Error> {
-    let Some(lambda) = action.lambda.clone() else {
-        let named = serde_json::to_value(&action).ok();
-        let name = named.as_ref().and_then(|value| value.as_object()?.keys().next().cloned());
-        return Err(invalid(match name {
-            Some(name) => format!("The action {name} is not served yet; lambda is."),
-            None => "An action names what to do: {\"lambda\": {\"functionArn\": \"...\"}}.".to_owned(),
-        }));
-    };
-    if (Action { lambda: None, ..action }) != Action::default() {
-        return Err(invalid("Each entry of actions holds one action.".to_owned()));
-    }
-    let arn = Arn::parse(&lambda.function_arn)
-        .ok()
-        .filter(|arn| arn.parts().service == "lambda" && arn.parts().resource.starts_with("function:"));
-    match arn {
-        Some(_) => Ok(ActionRecord::Lambda { function_arn: lambda.function_arn }),
-        None => Err(invalid(format!("{} is not the ARN of a Lambda function.", lambda.function_arn))),
     }
 }
 
@@ -127,6 +99,7 @@ impl Iot {
         self.authorize_with_tags(op, "iot:CreateTopicRule", arn.as_str(), &context)?;
         let tags = tags?;
         let record = TopicRuleRecord::of(input.topic_rule_payload, op.now)?;
+        self.authorize_roles(op, &record)?;
         let services = &self.services;
         let key = format!("{PREFIX}{name}");
         services
@@ -154,6 +127,7 @@ impl Iot {
         let arn = self.services.rule_arn(&input.rule_name);
         self.authorize(op, "iot:ReplaceTopicRule", arn.as_str())?;
         let replacement = TopicRuleRecord::of(input.topic_rule_payload, op.now)?;
+        self.authorize_roles(op, &replacement)?;
         self.change_rule(&input.rule_name, |record| {
             *record = TopicRuleRecord { created_at: record.created_at, ..replacement.clone() };
         })
@@ -170,6 +144,12 @@ impl Iot {
         let arn = self.services.rule_arn(&input.rule_name);
         self.authorize(op, "iot:DisableTopicRule", arn.as_str())?;
         self.change_rule(&input.rule_name, |record| record.rule_disabled = true).await
+    }
+
+    /// Whoever makes a rule hands its roles to AWS IoT.
+    fn authorize_roles(&self, op: &Op, record: &TopicRuleRecord) -> Result<(), Error> {
+        let mut roles = record.actions.iter().chain(&record.error_action).filter_map(ActionRecord::role_arn);
+        roles.try_for_each(|role_arn| self.services.authorize_pass_role(op, role_arn, RULES_SERVICE))
     }
 
     /// The next message finds the changed rule.
@@ -204,7 +184,7 @@ impl Iot {
                 actions: Some(record.actions.iter().map(ActionRecord::to_shape).collect()),
                 rule_disabled: Some(record.rule_disabled),
                 aws_iot_sql_version: Some(record.sql_version),
-                error_action: None,
+                error_action: record.error_action.as_ref().map(ActionRecord::to_shape),
             }),
         })
     }

@@ -7,21 +7,17 @@ use bytes::Bytes;
 use domain::Arn;
 use domain::topic::{PAYLOAD_BYTES_MAX, check_publish};
 use mqtt::TopicName;
-use mqtt::packet::{Properties, Property};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::IotData;
 use super::shapes::PublishRequest;
+use crate::message_headers::MessageHeaders;
 use crate::messages::Origin;
 use crate::{Error, Op};
 
-/// All user properties of a message together, and each text among the other properties. AWS bounds the packet, whose
-/// properties and payload share 128 KB.
-const PROPERTIES_BYTES_MAX: usize = 8 * 1024;
-
-/// The longest that a message may be kept. (AWS IoT Core message broker limits)
-const EXPIRY_S_MAX: i64 = 604_800;
+/// All user properties of a message, as they are written.
+const USER_PROPERTIES_BYTES_MAX: usize = 8 * 1024;
 
 /// What AWS answers, though the model has no output for the operation.
 #[derive(Clone, Debug, Serialize)]
@@ -34,7 +30,7 @@ pub struct Published {
 impl IotData {
     /// Enters where a device's message does: rules fire, subscribers hear. Answers when a QoS 1 message may be
     /// acknowledged.
-    pub async fn publish(&self, op: &Op, input: PublishRequest) -> Result<Published, Error> {
+    pub async fn publish(&self, op: &Op, mut input: PublishRequest) -> Result<Published, Error> {
         let config = self.services.config();
         let arn = Arn::new("iot", &config.region, &config.account, &format!("topic/{}", input.topic));
         self.authorize(op, "iot:Publish", arn.as_str())?;
@@ -47,7 +43,7 @@ impl IotData {
         if input.retain == Some(true) {
             return Err(invalid("Retained messages are not served yet; publish without retain.".to_owned()));
         }
-        let properties = properties_of(&input)?;
+        let properties = headers_of(&mut input)?.properties().map_err(invalid)?;
         let payload = input.payload.map_or_else(Bytes::new, |payload| payload.0);
         if payload.len() > PAYLOAD_BYTES_MAX {
             let message = format!("The payload has {} bytes; {PAYLOAD_BYTES_MAX} are allowed.", payload.len());
@@ -56,50 +52,32 @@ impl IotData {
         let qos = if input.qos == Some(1) { Qos::AtLeastOnce } else { Qos::AtMostOnce };
         let message = Message { topic, payload, qos, retain: false, properties };
         let principal = Some(self.services.caller_id(&op.caller)?);
-        self.services.accept(message, Origin { client_id: None, principal }).await?;
+        self.services.accept(message, Origin { client_id: None, principal, ..Origin::default() }).await?;
         Ok(Published { message: "OK", trace_id: op.request_id.clone() })
     }
 }
 
-/// In the order of the standard's table.
-fn properties_of(input: &PublishRequest) -> Result<Properties, Error> {
-    let mut properties = Properties::new();
-    match input.payload_format_indicator.as_deref() {
-        Some("UTF8_DATA") => properties.push(Property::PayloadFormatIndicator(1)),
-        Some(_) => properties.push(Property::PayloadFormatIndicator(0)),
-        None => {}
-    }
-    if let Some(expiry_s) = input.message_expiry {
-        // AWS takes 0 for 1.
-        let expiry_s = u32::try_from(expiry_s.max(1)).ok().filter(|_| (0..=EXPIRY_S_MAX).contains(&expiry_s));
-        let wrong = || invalid(format!("messageExpiry is a number of seconds, at most {EXPIRY_S_MAX}."));
-        properties.push(Property::MessageExpiryIntervalS(expiry_s.ok_or_else(wrong)?));
-    }
-    if let Some(content_type) = &input.content_type {
-        properties.push(Property::ContentType(bounded("contentType", content_type)?.to_owned()));
-    }
-    if let Some(topic) = &input.response_topic {
-        bounded("responseTopic", topic)?;
-        TopicName::parse(topic).map_err(|err| invalid(format!("responseTopic is refused: {err}.")))?;
-        properties.push(Property::ResponseTopic(topic.clone()));
-    }
-    if let Some(data) = &input.correlation_data {
-        let data = STANDARD.decode(bounded("correlationData", data)?);
-        let data = data.map_err(|_| invalid("correlationData is not base64.".to_owned()))?;
-        properties.push(Property::CorrelationData(data.into()));
-    }
-    if let Some(user) = &input.user_properties {
-        for (name, value) in user_properties(bounded("userProperties", user)?)? {
-            properties.push(Property::UserProperty((name, value)));
-        }
-    }
-    Ok(properties)
+fn headers_of(input: &mut PublishRequest) -> Result<MessageHeaders, Error> {
+    Ok(MessageHeaders {
+        payload_format_indicator: input.payload_format_indicator.take(),
+        message_expiry_s: input.message_expiry,
+        content_type: input.content_type.take(),
+        response_topic: input.response_topic.take(),
+        correlation_data: input.correlation_data.take(),
+        user_properties: input.user_properties.as_deref().map_or(Ok(Vec::new()), user_properties)?,
+    })
 }
 
 /// A JSON array of objects with one member each. It travels in a header as base64; functions give the array itself.
 fn user_properties(text: &str) -> Result<Vec<(String, String)>, Error> {
     let wrong =
         || invalid("userProperties is a JSON array of objects such as [{\"name\": \"value\"}], in base64.".to_owned());
+    if text.len() > USER_PROPERTIES_BYTES_MAX {
+        return Err(invalid(format!(
+            "userProperties has {} bytes; {USER_PROPERTIES_BYTES_MAX} are allowed.",
+            text.len()
+        )));
+    }
     let decoded = if text.trim_start().starts_with('[') { Ok(text.as_bytes().to_vec()) } else { STANDARD.decode(text) };
     let mut list: Value = serde_json::from_slice(&decoded.map_err(|_| wrong())?).map_err(|_| wrong())?;
     // boto3 makes JSON of what it is given, a text that is JSON already included.
@@ -116,13 +94,6 @@ fn user_properties(text: &str) -> Result<Vec<(String, String)>, Error> {
             _ => Err(wrong()),
         })
         .collect()
-}
-
-fn bounded<'a>(name: &str, text: &'a str) -> Result<&'a str, Error> {
-    if text.len() > PROPERTIES_BYTES_MAX || text.contains('\0') {
-        return Err(invalid(format!("{name} is a text of at most {PROPERTIES_BYTES_MAX} bytes without U+0000.")));
-    }
-    Ok(text)
 }
 
 fn invalid(message: String) -> Error {

@@ -15,6 +15,7 @@ mod outbox;
 mod policies;
 mod policy_versions;
 mod publish;
+mod republish;
 mod roles;
 mod sessions;
 mod tags;

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::world::{ACCOUNT, World, function_arn, pages, rule_input, with};
+use crate::world::{ACCOUNT, World, function_arn, pages, role_arn, rule_input, with};
 
 const CREATE: &str = "iot:CreateTopicRule";
 
@@ -17,16 +17,29 @@ fn lambda(name: &str) -> Value {
 async fn refusals_of_create() {
     let world = World::new();
     let invalid = "InvalidRequestException";
-    let republish = json!({ "republish": { "roleArn": "arn:aws:iam::123456789012:role/r", "topic": "t" } });
-    let two = with(lambda("f"), republish.clone());
+    let republish = |topic: &str| json!({ "republish": { "roleArn": role_arn("r"), "topic": topic } });
+    let two = with(lambda("f"), republish("t"));
+    let s3 = json!({ "s3": { "roleArn": role_arn("r"), "bucketName": "b", "key": "k" } });
+    let no_role = json!({ "republish": { "roleArn": "r", "topic": "t" } });
+    let header = json!({ "republish": { "roleArn": role_arn("r"), "topic": "t", "headers": { "contentType": "${" } } });
     let eleven = vec![lambda("f"); 11];
     for (changes, code, words) in [
         (json!({ "sql": "SELECT *\nFORM 'a'" }), "SqlParseException", "line 2"),
         (json!({ "sql": "" }), "SqlParseException", "line 1"),
         (json!({ "awsIotSqlVersion": "1999-01-01" }), invalid, "1999-01-01"),
-        (json!({ "errorAction": lambda("f") }), invalid, "errorAction"),
-        (json!({ "actions": [republish] }), invalid, "republish"),
+        (json!({ "errorAction": s3 }), invalid, "s3 is not served yet"),
+        (json!({ "errorAction": {} }), invalid, "errorAction names what to do"),
+        (json!({ "actions": [s3] }), invalid, "s3 is not served yet"),
         (json!({ "actions": [two] }), invalid, "one action"),
+        (json!({ "actions": [no_role] }), invalid, "not the ARN of a role"),
+        (json!({ "actions": [republish("a/+")] }), invalid, "topic is refused"),
+        (json!({ "actions": [republish("")] }), invalid, "topic is refused"),
+        (json!({ "actions": [republish("$aws/things/x/shadow/update")] }), invalid, "begin it with $$: $$aws/things"),
+        (json!({ "actions": [republish("$$aws/events/x")] }), invalid, "own events"),
+        (json!({ "actions": [republish("$$aws/things/x/jobs/get")] }), invalid, "Jobs"),
+        (json!({ "actions": [republish("1/2/3/4/5/6/7/8/9")] }), invalid, "8 slashes"),
+        (json!({ "actions": [republish("a/${topic(}")] }), invalid, "template is wrong"),
+        (json!({ "actions": [header] }), invalid, "template is wrong"),
         (json!({ "actions": [{}] }), invalid, "lambda"),
         (json!({ "actions": [{ "lambda": { "functionArn": "f" } }] }), invalid, "not the ARN"),
         (json!({ "actions": eleven }), invalid, "10 actions"),

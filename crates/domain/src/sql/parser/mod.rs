@@ -27,6 +27,14 @@ pub(super) fn parse(sql: &str, version: SqlVersion) -> Result<Parsed, SqlError> 
     Parser { lexer: Lexer::new(sql), version, depth: 0 }.statement()
 }
 
+/// An expression from `start` on that a `}` ends; the offset after that.
+pub(super) fn parse_in_braces(text: &str, start: usize, version: SqlVersion) -> Result<(Expression, usize), SqlError> {
+    let mut parser = Parser { lexer: Lexer::at(text, start), version, depth: 0 };
+    let Parsing { expression, .. } = parser.expression()?;
+    parser.expect_symbol("}")?;
+    Ok((expression, parser.lexer.offset()))
+}
+
 struct Parser<'s> {
     lexer: Lexer<'s>,
     version: SqlVersion,

@@ -131,6 +131,8 @@ fn functions_of_the_message() {
         account: &account,
         timestamp: Timestamp::from_millis(0),
         trace_id: "t",
+        properties: &mqtt::packet::Properties::new(),
+        seed: [7; 32],
     };
     let sql = "SELECT clientid() AS c, principal() AS p, traceid() AS t";
     let outcome = Statement::parse(sql, V2015_10_08).unwrap().evaluate(&input);

@@ -3,6 +3,7 @@
 mod expressions;
 mod functions;
 mod properties;
+mod templates;
 
 use super::SqlVersion::{V2015_10_08, V2016_03_23};
 use super::*;
@@ -11,8 +12,14 @@ use crate::Timestamp;
 const SKIPPED: &str = "(skipped)";
 
 fn evaluate(sql: &str, version: SqlVersion, topic: &str, payload: &[u8]) -> Outcome {
+    let statement = Statement::parse(sql, version).unwrap_or_else(|err| panic!("{sql}: {err}"));
+    over(topic, payload, |input| statement.evaluate(input))
+}
+
+/// Something of a message from `device-1`.
+fn over<T>(topic: &str, payload: &[u8], look: impl FnOnce(&Input<'_>) -> T) -> T {
     let account = "123456789012".parse().unwrap();
-    let input = Input {
+    look(&Input {
         topic,
         payload,
         client_id: Some("device-1"),
@@ -20,8 +27,9 @@ fn evaluate(sql: &str, version: SqlVersion, topic: &str, payload: &[u8]) -> Outc
         account: &account,
         timestamp: Timestamp::from_millis(1_481_825_251_155),
         trace_id: "trace-1",
-    };
-    Statement::parse(sql, version).unwrap_or_else(|err| panic!("{sql}: {err}")).evaluate(&input)
+        properties: &mqtt::packet::Properties::new(),
+        seed: [7; 32],
+    })
 }
 
 fn output(sql: &str, version: SqlVersion, payload: &str) -> String {

@@ -24,6 +24,8 @@ fn evaluate(statement: &Statement, payload: &[u8]) -> Outcome {
         account: &account,
         timestamp: Timestamp::from_millis(1),
         trace_id: "",
+        properties: &mqtt::packet::Properties::new(),
+        seed: [7; 32],
     })
 }
 
