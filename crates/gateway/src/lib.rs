@@ -11,6 +11,7 @@ mod handshakes;
 mod limits;
 mod listener;
 mod peer;
+mod recent_leaves;
 mod server_identity;
 mod socket;
 mod tls;

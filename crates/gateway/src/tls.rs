@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 use crate::handshakes::Handshakes;
 use crate::limits::Limits;
 use crate::peer::Peer;
+use crate::recent_leaves::RecentLeaves;
 use crate::server_identity::ServerIdentity;
 use crate::verifier::{DeviceVerifier, HandshakeRefused, LeafJudge};
 
@@ -35,6 +36,7 @@ pub struct TlsDoor {
     /// One for each thing that the client may have sent as the server's name, in the order of `ServerName::ALL`.
     configs: [Configs; ServerName::ALL.len()],
     endpoint_names: Vec<String>,
+    leaves: Arc<RecentLeaves>,
     handshakes: Handshakes,
     timeout: Duration,
 }
@@ -68,10 +70,13 @@ impl TlsDoor {
         limits: &Limits,
     ) -> Result<Self, rustls::Error> {
         let judge = Arc::new(judge);
-        let [endpoint, other, absent] = ServerName::ALL.map(|name| Configs::new(judge.clone(), name, identity.clone()));
+        let leaves = Arc::new(RecentLeaves::default());
+        let [endpoint, other, absent] =
+            ServerName::ALL.map(|name| Configs::new(judge.clone(), name, identity.clone(), leaves.clone()));
         Ok(Self {
             configs: [endpoint?, other?, absent?],
             endpoint_names,
+            leaves,
             handshakes: Handshakes::new(limits.handshakes_max, limits.handshakes_per_address_max),
             timeout: limits.handshake_timeout,
         })
@@ -96,7 +101,20 @@ impl TlsDoor {
             Ok(Err((error, socket))) => return Err(HandshakeEnded::of_error(&error, Some(socket))),
             Ok(Ok(stream)) => stream,
         };
-        accepted(stream, peer)
+        self.accepted(stream, peer)
+    }
+
+    fn accepted(&self, stream: TlsStream<TcpStream>, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
+        let session = stream.get_ref().1;
+        peer.learn_version(session.protocol_version());
+        let Some(leaf) = session.peer_certificates().and_then(|chain| chain.first()) else {
+            // The verifier let nobody pass without one.
+            return Err(HandshakeEnded::new(Refusal::NoClientCertificate, None));
+        };
+        match self.leaves.take(leaf).map_or_else(|| Certificate::from_der(leaf), Ok) {
+            Ok(certificate) => Ok(Accepted { stream, certificate }),
+            Err(error) => Err(HandshakeEnded::new(Refusal::MalformedCertificate(error.to_string()), None)),
+        }
     }
 
     fn config_for(&self, hello: &ClientHello<'_>, name: ServerName) -> Arc<ServerConfig> {
@@ -112,30 +130,23 @@ impl TlsDoor {
 }
 
 impl Configs {
-    fn new(judge: Arc<LeafJudge>, name: ServerName, identity: Arc<ServerIdentity>) -> Result<Self, rustls::Error> {
+    fn new(
+        judge: Arc<LeafJudge>,
+        name: ServerName,
+        identity: Arc<ServerIdentity>,
+        leaves: Arc<RecentLeaves>,
+    ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let algorithms = provider.signature_verification_algorithms;
         let mut plain = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
-            .with_client_cert_verifier(Arc::new(DeviceVerifier::new(judge, name, algorithms)))
+            .with_client_cert_verifier(Arc::new(DeviceVerifier::new(judge, name, algorithms, leaves)))
             .with_cert_resolver(identity);
         plain.session_storage = Arc::new(NoServerSessionStorage {});
         plain.send_tls13_tickets = 0;
         let mut mqtt_ca = plain.clone();
         mqtt_ca.alpn_protocols = vec![ALPN_MQTT_CA.to_vec()];
         Ok(Self { plain: Arc::new(plain), mqtt_ca: Arc::new(mqtt_ca) })
-    }
-}
-
-fn accepted(stream: TlsStream<TcpStream>, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
-    let session = stream.get_ref().1;
-    peer.learn_version(session.protocol_version());
-    let leaf = session.peer_certificates().and_then(|chain| chain.first());
-    match leaf.map(|leaf| Certificate::from_der(leaf)) {
-        Some(Ok(certificate)) => Ok(Accepted { stream, certificate }),
-        // The verifier let neither of these pass.
-        Some(Err(error)) => Err(HandshakeEnded::new(Refusal::MalformedCertificate(error.to_string()), None)),
-        None => Err(HandshakeEnded::new(Refusal::NoClientCertificate, None)),
     }
 }
 

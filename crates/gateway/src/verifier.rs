@@ -17,6 +17,8 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherEr
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use services::admission::Refused;
 
+use crate::recent_leaves::RecentLeaves;
+
 /// Devices send their leaf, often its CA, seldom an intermediate or two. The bytes are bounded by TLS (64 KiB).
 pub const CHAIN_CERTIFICATES_MAX: usize = 10;
 
@@ -38,6 +40,7 @@ pub(crate) struct DeviceVerifier {
     /// The library does not tell a verifier what the client sent: there is one for each.
     server_name: ServerName,
     algorithms: WebPkiSupportedAlgorithms,
+    leaves: Arc<RecentLeaves>,
 }
 
 impl LeafJudge {
@@ -47,8 +50,21 @@ impl LeafJudge {
 }
 
 impl DeviceVerifier {
-    pub(crate) fn new(judge: Arc<LeafJudge>, server_name: ServerName, algorithms: WebPkiSupportedAlgorithms) -> Self {
-        Self { judge, server_name, algorithms }
+    pub(crate) fn new(
+        judge: Arc<LeafJudge>,
+        server_name: ServerName,
+        algorithms: WebPkiSupportedAlgorithms,
+        leaves: Arc<RecentLeaves>,
+    ) -> Self {
+        Self { judge, server_name, algorithms, leaves }
+    }
+
+    /// The library asks about the signature only after the certificate was let pass, so this does not fail in practice.
+    fn parsed(&self, leaf: &CertificateDer<'_>) -> Result<Certificate, rustls::Error> {
+        match self.leaves.find(leaf) {
+            Some(leaf) => Ok(leaf),
+            None => Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding.into()),
+        }
     }
 }
 
@@ -67,14 +83,14 @@ fn judge_chain(
     server_name: ServerName,
     leaf: &CertificateDer<'_>,
     others: usize,
-) -> Result<(), Refused> {
+) -> Result<Certificate, Refused> {
     let malformed = |why| Refused { refusal: Refusal::MalformedCertificate(why), ca: None, status: None };
     if others >= CHAIN_CERTIFICATES_MAX {
         let count = others.saturating_add(1);
         return Err(malformed(format!("{count} certificates were sent; {CHAIN_CERTIFICATES_MAX} are allowed")));
     }
     let leaf = Certificate::from_der(leaf).map_err(|error| malformed(error.to_string()))?;
-    (judge.0)(&leaf, server_name)
+    (judge.0)(&leaf, server_name).map(|()| leaf)
 }
 
 impl ClientCertVerifier for DeviceVerifier {
@@ -94,7 +110,11 @@ impl ClientCertVerifier for DeviceVerifier {
         _now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         let judged = judge_chain(&self.judge, self.server_name, leaf, others.len());
-        judged.map(|()| ClientCertVerified::assertion()).map_err(|refused| {
+        let let_pass = |leaf| {
+            self.leaves.put(leaf);
+            ClientCertVerified::assertion()
+        };
+        judged.map(let_pass).map_err(|refused| {
             let sent = std::iter::once(leaf).chain(others).take(CHAIN_CERTIFICATES_MAX);
             let chain = sent.map(|certificate| certificate.clone().into_owned()).collect();
             let refused = HandshakeRefused { refused, chain };
@@ -108,7 +128,7 @@ impl ClientCertVerifier for DeviceVerifier {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let leaf = parsed(leaf)?;
+        let leaf = self.parsed(leaf)?;
         // In TLS 1.2 a scheme does not fix the curve: it maps to one algorithm per curve.
         let (_, candidates) = self
             .algorithms
@@ -129,7 +149,7 @@ impl ClientCertVerifier for DeviceVerifier {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let leaf = parsed(leaf)?;
+        let leaf = self.parsed(leaf)?;
         let key = SubjectPublicKeyInfoDer::from(leaf.spki_der());
         verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
     }
@@ -137,11 +157,6 @@ impl ClientCertVerifier for DeviceVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
-}
-
-/// The library asks about the signature only after the certificate was let pass, so this does not fail in practice.
-fn parsed(leaf: &CertificateDer<'_>) -> Result<Certificate, rustls::Error> {
-    Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding.into())
 }
 
 impl fmt::Debug for LeafJudge {

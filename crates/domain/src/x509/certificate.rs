@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
@@ -35,7 +35,7 @@ const UNDERSTOOD_EXTENSIONS: [&str; 8] = [
 ];
 
 /// Cheap to clone: the bytes are shared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Certificate {
     der: Arc<[u8]>,
     parts: Parts,
@@ -55,7 +55,7 @@ struct Parts {
     key: Range<usize>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Facts {
     version: u8,
     subject: DistinguishedName,
@@ -67,7 +67,18 @@ struct Facts {
     alternative_names: Vec<AlternativeName>,
     signature_algorithm_oid: String,
     key_kind: KeyKind,
+    /// Whose key was found to have made the signature. It is asked twice of each new device, and never changes.
+    signed_by: OnceLock<CertificateId>,
 }
+
+/// Everything else follows from the bytes.
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateError {
@@ -246,14 +257,23 @@ impl Certificate {
         self.issuer().der() == issuer.subject().der() && self.is_signed_by(issuer)
     }
 
-    /// The signature alone, names aside.
+    /// The signature alone, names aside. Verified once: the same pair is not verified again.
     pub fn is_signed_by(&self, issuer: &Certificate) -> bool {
+        let issuer_id = issuer.id();
+        if self.facts.signed_by.get() == Some(&issuer_id) {
+            return true;
+        }
         let signed = Signed {
             message: self.part(&self.parts.signed),
             algorithm: self.part(&self.parts.signature_algorithm),
             signature: self.part(&self.parts.signature),
         };
-        signed.is_by(issuer.public_key_algorithm(), issuer.public_key())
+        let is_signed = signed.is_by(issuer.public_key_algorithm(), issuer.public_key());
+        if is_signed {
+            // A second issuer with the same key finds the place taken, and is verified each time.
+            let _ = self.facts.signed_by.set(issuer_id);
+        }
+        is_signed
     }
 
     /// SHA-256 of what the issuer signed. Two certificates with the same one are the same statement of the same issuer,
@@ -333,6 +353,7 @@ impl Facts {
             alternative_names: alternative_names(parsed.extensions()),
             signature_algorithm_oid: parsed.signature_algorithm.algorithm.to_id_string(),
             key_kind: KeyKind::of(parsed.public_key()),
+            signed_by: OnceLock::new(),
         })
     }
 }
