@@ -1,6 +1,7 @@
 //! May this caller do this? The first line of every verb.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::iam::{Decision, Kind, PolicyDocument, Request, judge_identity};
 use domain::{Arn, Region};
@@ -94,10 +95,10 @@ impl Services {
         let mut context = context.to_vec();
         context.extend(facts.iter().map(|(key, value)| (key.as_str(), value.as_str())));
         let request = Request { action, resource, context: &context };
-        let identity = judge_identity(&compiled(&rights.policies)?, &request);
+        let identity = judge_identity(&self.documents(&rights.policies)?, &request);
         let session = match &op.caller {
             Caller::Session(session) if session.is_limited() => {
-                judge_identity(&compiled(&self.policies_of_session(session)?)?, &request)
+                judge_identity(&self.documents(&self.policies_of_session(session)?)?, &request)
             }
             _ => Decision::Allowed,
         };
@@ -108,6 +109,12 @@ impl Services {
             (_, Decision::NotAllowed) => Verdict::NotAllowedBy(PolicyKind::Session),
             (Decision::Allowed, Decision::Allowed) => Verdict::Allowed,
         })
+    }
+
+    /// Left out, a document that denies would grant by its absence.
+    fn documents(&self, policies: &[(String, String)]) -> Result<Vec<Arc<PolicyDocument>>, Error> {
+        let documents = &self.inner.policy_documents;
+        policies.iter().map(|(name, document)| documents.compiled(name, document, Kind::Identity)).collect()
     }
 
     /// A managed policy that was deleted since allows nothing any more.
@@ -201,13 +208,4 @@ impl Services {
     pub(crate) fn region(&self) -> &Region {
         &self.config().region
     }
-}
-
-/// Left out, a document that denies would grant by its absence.
-fn compiled(policies: &[(String, String)]) -> Result<Vec<PolicyDocument>, Error> {
-    let compile = |(name, document): &(String, String)| {
-        PolicyDocument::parse(document, Kind::Identity)
-            .map_err(|err| Error::internal(format!("the policy {name} cannot be read: {err:?}")))
-    };
-    policies.iter().map(compile).collect()
 }

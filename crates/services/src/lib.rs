@@ -27,6 +27,7 @@ pub mod messages;
 pub mod op;
 mod outbox;
 pub mod places;
+mod policy_documents;
 mod random;
 mod record;
 mod republish;
@@ -54,6 +55,7 @@ use invocation::Invocations;
 use iot::ca_index::CaIndex;
 use iot::issuer::Issuer;
 use logs::LogJournals;
+use policy_documents::PolicyDocuments;
 use rules::RuleSet;
 use store::Store;
 use tokio::sync::{Notify, watch};
@@ -75,6 +77,7 @@ struct Inner {
     issuer: Issuer,
     rules: RuleSet,
     standings: Standings,
+    policy_documents: PolicyDocuments,
     admissions: Admissions,
     logs: LogJournals,
     invocations: Invocations,
@@ -104,6 +107,7 @@ impl Services {
                 issuer: Issuer::default(),
                 rules: RuleSet::default(),
                 standings: Standings::default(),
+                policy_documents: PolicyDocuments::default(),
                 invocations: Invocations::default(),
                 outbox: Notify::new(),
             }),

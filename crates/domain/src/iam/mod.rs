@@ -2,6 +2,8 @@
 
 mod permission;
 
+use std::borrow::Borrow;
+
 pub use permission::{InvalidPrincipal, Permission};
 
 pub use crate::policy::MalformedPolicy;
@@ -66,8 +68,8 @@ impl PolicyDocument {
 }
 
 /// Identity policies together: an explicit Deny wins, then any Allow.
-pub fn judge_identity(policies: &[PolicyDocument], request: &Request<'_>) -> Decision {
-    judge(policies.iter().flat_map(|policy| &policy.statements), request)
+pub fn judge_identity(policies: &[impl Borrow<PolicyDocument>], request: &Request<'_>) -> Decision {
+    judge(policies.iter().flat_map(|policy| &policy.borrow().statements), request)
 }
 
 /// The statements that speak of `principal`, by the same rule.

@@ -56,8 +56,8 @@ impl Iam {
             Error::new("AccessDenied", message)
         };
         let record = self.find_role_by_arn(role_arn)?.ok_or_else(refused)?;
-        let trust = PolicyDocument::parse(&record.trust, Kind::Resource)
-            .map_err(|err| Error::internal(format!("the trust policy of {role_arn} cannot be read: {err:?}")))?;
+        let documents = &self.services.inner.policy_documents;
+        let trust = documents.compiled(role_arn, &record.trust, Kind::Resource)?;
         let account = self.services.config().account.as_str();
         let mut context = vec![("aws:SourceAccount", account)];
         context.extend(source_arn.map(|arn| ("aws:SourceArn", arn)));
