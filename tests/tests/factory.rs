@@ -291,3 +291,37 @@ fn a_ca_is_registered_through_an_endpoint_url() {
     let again = register(&credentials.secret_access_key);
     assert!(!again.is_success() && again.stderr.contains("ResourceAlreadyExistsException"), "{}", again.text());
 }
+
+/// With a CA and a function of its own, and with those that are there; and what it says where nothing activates.
+#[test]
+fn a_simulated_fleet_lands() {
+    let factory = Factory::new();
+    let server = Server::start();
+    let data = server.data_path().display().to_string();
+    let simulate = |flags: &str| factory.run_with(&format!("simulate --pause-ms 50 {flags} --data-dir"), &[&data]);
+    let said = simulate("--devices 12 --in-flight 5").must_succeed().stdout;
+    assert!(said.contains("12 devices landed in ") && said.contains("connections per device: "), "{said}");
+    let listed = |status: &str| {
+        let all = server.aws().json(&["iot", "list-certificates"]);
+        let all = all["certificates"].as_array().cloned().unwrap_or_default();
+        all.iter().filter(|certificate| certificate["status"] == status).count()
+    };
+    assert_eq!(listed("ACTIVE"), 12);
+
+    let said = factory.run_with("ca new --register --data-dir", &[&data]).must_succeed().stdout;
+    let id = said.lines().find_map(|line| line.strip_prefix("Id ")).expect("an id").trim().to_owned();
+    prepare_activation(&server, "own", &id);
+    let said = simulate("--devices 3 --ca ca.crt --rsa").must_succeed().stdout;
+    assert!(said.contains("3 devices landed in ") && said.contains("CN=Factory CA"), "{said}");
+    assert_eq!(listed("ACTIVE"), 15);
+
+    // Nobody registered this CA: each device is refused in TLS, and the program says so.
+    factory.must("ca new --out other");
+    let refused = simulate("--devices 2 --ca other/ca.crt");
+    assert!(!refused.is_success(), "{}", refused.text());
+    assert!(
+        refused.stderr.contains("2 devices did not land") && refused.stderr.contains("landfall explain"),
+        "{refused:?}"
+    );
+    assert!(refused.stderr.contains("alert 46"), "{refused:?}");
+}

@@ -6,13 +6,12 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use fleet::{Activation, BackOff, Ca, CaRegistration, ClientTls, DeviceSpec, Landing, ReadyDevice, in_flight};
+use fleet::{Activation, BackOff, Ca, CaRegistration, ClientTls, DeviceSpec, Landing, ReadyDevice, Sample, in_flight};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::child::{Cpu, Server};
-use crate::numbers::Sample;
 use crate::{Failure, Fleet};
 
 /// Land before the clock starts: the function's environments are there, policies of the kind are compiled.

@@ -5,7 +5,6 @@
 
 mod child;
 mod jitr;
-mod numbers;
 mod start;
 
 use std::path::PathBuf;

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 use domain::x509::Certificate;
-use fleet::{Activation, AwsClient, Ca, CaRegistration, DeviceSpec, Key, KeyAlgorithm, Method};
+use fleet::{Activation, AwsClient, Ca, CaRegistration, DeviceSpec, Key, KeyAlgorithm, Method, Sample};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::Failure;
 use crate::child::{Memory, Server};
-use crate::numbers::Sample;
 
 #[derive(Args, Clone)]
 pub struct Registry {

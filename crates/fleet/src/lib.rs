@@ -14,6 +14,7 @@ mod key;
 mod landing;
 mod manufacture;
 mod mqtt_client;
+mod sample;
 mod tls;
 mod tls_connection;
 
@@ -30,5 +31,6 @@ pub use hyper::Method;
 pub use key::{Key, KeyAlgorithm};
 pub use landing::{BackOff, Landing, Outcome, ReadyDevice, in_flight};
 pub use mqtt_client::MqttClient;
+pub use sample::Sample;
 pub use tls::{ClientTls, Sni, TlsVersions};
 pub use tls_connection::TlsConnection;

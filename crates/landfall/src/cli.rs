@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::factory::{CaArguments, DeviceArguments};
+use crate::factory::{CaArguments, DeviceArguments, SimulateArguments};
 
 /// AWS IoT Core on your own machine: unknown devices become working ones, with no human in the loop.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ pub enum Verb {
     Ca(CaArguments),
     /// Make devices.
     Device(DeviceArguments),
+    /// Let a fleet of new devices land on the running server.
+    Simulate(SimulateArguments),
     /// The process that functions run in; the server starts it.
     #[command(name = "__function-worker", hide = true)]
     FunctionWorker,

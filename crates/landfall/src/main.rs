@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Verb::Invocations(arguments) => dead_letters::pending(&arguments),
         Verb::Ca(arguments) => factory::ca(&arguments),
         Verb::Device(arguments) => factory::device(&arguments),
+        Verb::Simulate(arguments) => factory::simulate(&arguments),
         Verb::Doctor(flags) => return doctor::main(&flags),
         Verb::FunctionWorker => return ExitCode::from(u8::try_from(functions::worker_main()).unwrap_or(1)),
     };

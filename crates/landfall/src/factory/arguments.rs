@@ -102,6 +102,30 @@ pub struct NewDevice {
 }
 
 #[derive(Args, Clone, Debug)]
+pub struct SimulateArguments {
+    /// How many devices, each with a key and a certificate of its own.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub devices: u32,
+    /// How many are on their way at once.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=400))]
+    pub in_flight: u16,
+    /// A device's first pause before it connects again; each next one is twice as long, up to two seconds.
+    #[arg(long, value_name = "MS", default_value_t = 250)]
+    pub pause_ms: u64,
+    #[command(flatten)]
+    pub key: KeyFlags,
+    /// A registered CA whose devices something activates, PEM [default: a new one, with a function that activates].
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Its private key [default: the certificate's name, ending in .key].
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    pub ca_key: Option<PathBuf>,
+    /// The running server's data directory.
+    #[arg(long, value_name = "DIR", env = "LANDFALL_DATA_DIR", default_value = "./landfall-data")]
+    pub data_dir: PathBuf,
+}
+
+#[derive(Args, Clone, Debug)]
 pub struct KeyFlags {
     /// ec-p256, ec-p384, ec-p521, rsa-2048, rsa-3072 or rsa-4096.
     #[arg(long, value_name = "TYPE", default_value = "ec-p256")]

@@ -4,6 +4,7 @@ mod arguments;
 mod ca;
 mod device;
 mod endpoint;
+mod simulate;
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use domain::Timestamp;
 use fleet::Ca;
 
 use crate::Sentence;
-pub use arguments::{CaArguments, DeviceArguments};
+pub use arguments::{CaArguments, DeviceArguments, SimulateArguments};
 
 pub fn ca(arguments: &CaArguments) -> Result<(), Sentence> {
     ca::main(arguments)
@@ -19,6 +20,10 @@ pub fn ca(arguments: &CaArguments) -> Result<(), Sentence> {
 
 pub fn device(arguments: &DeviceArguments) -> Result<(), Sentence> {
     device::main(arguments)
+}
+
+pub fn simulate(arguments: &SimulateArguments) -> Result<(), Sentence> {
+    simulate::main(arguments)
 }
 
 /// A CA from its two files.

@@ -1,4 +1,4 @@
-//! Percentiles, as the tables show them.
+//! Percentiles of what was measured.
 
 /// In the order given; sorts once.
 pub struct Sample(Vec<f64>);
