@@ -17,7 +17,7 @@ pub use kept::{Inhabitants, LOG_GROUP, fill};
 pub use mosquitto::{Credential, Mosquitto};
 pub use openssl::{KeyKind, OpenSsl};
 pub use operator::{Operator, actions_on_all};
-pub use package::{package, unzip_folder, zip_folder};
+pub use package::{package, package_of, unzip_folder, zip_folder};
 pub use program::{Finished, Running, finish, start};
 pub use server::{DataDir, Options, Server};
 

@@ -6,8 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 pub fn package(source: &str) -> Vec<u8> {
+    package_of("index.js", source)
+}
+
+/// With its one file under another name.
+pub fn package_of(file: &str, source: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("index.js", zip::write::SimpleFileOptions::default()).expect("a zip entry");
+    zip.start_file(file, zip::write::SimpleFileOptions::default()).expect("a zip entry");
     zip.write_all(source.as_bytes()).expect("room in memory");
     zip.finish().expect("a zip file").into_inner()
 }

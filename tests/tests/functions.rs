@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use landfall_tests::{ACTIVATE, FieldDevice, Operator, PATIENCE, Server, actions_on_all};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use landfall_tests::{ACTIVATE, FieldDevice, Operator, PATIENCE, Server, actions_on_all, package_of};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -214,5 +216,36 @@ async fn a_killed_server_leaves_no_worker_behind() {
             assert!(Instant::now() < until, "the worker {worker} is still there");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+/// The walkthrough with a function written for the AWS SDK v3, as an ES module and as a CommonJS one.
+#[tokio::test]
+async fn functions_in_the_style_of_version_3_land_devices() {
+    let server = server().await;
+    let operator = Operator::of(server);
+    let rights = [
+        "iot:CreatePolicy",
+        "iot:AttachPolicy",
+        "iot:UpdateCertificate",
+        "iot:DescribeCertificate",
+        "iot:ListAttachedPolicies",
+    ];
+    for (name, file, source) in [
+        ("esm", "index.mjs", include_str!("data/activate_v3.mjs")),
+        ("commonjs", "index.js", include_str!("data/activate_v3.js")),
+    ] {
+        let ca = operator.register_ca(name).await;
+        operator.create_role(name, &actions_on_all(&rights)).await;
+        let code = json!({ "ZipFile": STANDARD.encode(package_of(file, source)) });
+        let settings = json!({ "Runtime": "nodejs20.x", "Code": code });
+        let function = operator.create_function(name, name, "", &settings).await;
+        let sql = format!("SELECT * FROM '$aws/events/certificates/registered/{}'", ca.id());
+        operator.create_rule(name, &sql, &function).await;
+        operator.permit(name, name).await;
+        let device = FieldDevice::new(&ca, name);
+        device.land(server).await.disconnect().await.expect("a proper end");
+        operator.wait_for_log(name, "activated ").await;
+        assert_eq!(operator.attached_policies(&device.id()).await, [format!("Policy_{}", device.id())]);
     }
 }

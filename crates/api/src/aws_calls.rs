@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use services::{AwsCall, AwsCallError, AwsCalls, Caller, Error, Step};
 
 use crate::errors::{self, Fault, fault};
-use crate::model::Service;
+use crate::model::{Service, Shape};
 use crate::{Api, Inner, catalog, dispatch};
 
 /// Where the door will be. The services need the functions, these need their `AwsCalls`, which need the door, which
@@ -52,11 +52,38 @@ impl Api {
             });
         };
         let outcome = match service.operation(&call.operation) {
-            Some(operation) => dispatch::call(&self.inner.services, &op, service, operation, call.input).await,
+            Some(operation) => {
+                let answer = dispatch::call(&self.inner.services, &op, service, operation, call.input).await;
+                answer.map(|output| operation.output.map_or(Value::Null, |shape| marked(shape, output)))
+            }
             None => Err(fault(service, unknown(service, &call.operation))),
         };
         self.inner.services.config().checkpoints.pass(Step::FunctionCalled, &call.operation);
         outcome.map_err(|error| failure(service, &error, op.request_id))
+    }
+}
+
+/// Moments and binary members as objects with one member, whose name no AWS text can have: the SDKs in the functions make
+/// their dates and bytes of them.
+fn marked(shape: &Shape, value: Value) -> Value {
+    match (shape, value) {
+        (Shape::Timestamp, Value::Number(seconds)) => json!({ "\u{0}date": seconds }),
+        (Shape::Blob(_), Value::String(base64)) => json!({ "\u{0}bytes": base64 }),
+        (Shape::Structure(structure), Value::Object(mut members)) => {
+            for member in structure.members {
+                if let Some(value) = members.get_mut(member.name) {
+                    *value = marked(member.shape, value.take());
+                }
+            }
+            Value::Object(members)
+        }
+        (Shape::List(list), Value::Array(elements)) => {
+            elements.into_iter().map(|element| marked(list.member, element)).collect()
+        }
+        (Shape::Map(map), Value::Object(entries)) => {
+            Value::Object(entries.into_iter().map(|(key, value)| (key, marked(map.value, value))).collect())
+        }
+        (_, value) => value,
     }
 }
 
@@ -73,5 +100,41 @@ fn failure(service: &Service, error: &Error, request_id: String) -> AwsCallError
         message: errors::public_message(error, &request_id),
         status: errors::status(service, error),
         request_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::marked;
+    use crate::catalog;
+
+    #[test]
+    fn moments_and_bytes_are_marked_by_their_shapes() {
+        for (service, operation, output, expected) in [
+            (
+                "iot",
+                "ListCertificates",
+                json!({ "certificates": [{ "certificateId": "a", "creationDate": 1.5 }] }),
+                json!({ "certificates": [{ "certificateId": "a", "creationDate": { "\u{0}date": 1.5 } }] }),
+            ),
+            (
+                "lambda",
+                "Invoke",
+                json!({ "StatusCode": 200, "Payload": "e30=" }),
+                json!({ "StatusCode": 200, "Payload": { "\u{0}bytes": "e30=" } }),
+            ),
+            (
+                "logs",
+                "DescribeLogGroups",
+                json!({ "logGroups": [{ "creationTime": 1 }] }),
+                json!({ "logGroups": [{ "creationTime": 1 }] }),
+            ),
+        ] {
+            let service = catalog::service(service).expect("a service");
+            let shape = service.operation(operation).and_then(|operation| operation.output).expect("an output");
+            assert_eq!(marked(shape, output), expected, "{operation}");
+        }
     }
 }

@@ -20,10 +20,24 @@ function plain(value, depth) {
   return copy;
 }
 
-exports.send = function (service, operation, input, answer) {
+// Moments and binary members come marked, since JSON has neither.
+function revived(asBytes) {
+  return (key, value) => {
+    if (value === null || typeof value !== 'object') return value;
+    if (Object.hasOwn(value, '\u0000date')) return new Date(Math.round(value['\u0000date'] * 1000));
+    if (Object.hasOwn(value, '\u0000bytes')) {
+      const bytes = internal('buffer').Buffer.from(value['\u0000bytes'], 'base64');
+      return asBytes ? asBytes(bytes) : bytes;
+    }
+    return value;
+  };
+}
+
+// `asBytes` makes of a Buffer what the caller has for binary members.
+exports.send = function (service, operation, input, answer, asBytes) {
   const text = JSON.stringify(plain(input === undefined || input === null ? {} : input, 0)).toWellFormed();
   const call = lastCall = (lastCall + 1) % 0x7fffffff;
-  waiting.set(call, answer);
+  waiting.set(call, { answer, asBytes });
   try {
     host.awsCall(call, service, operation, text);
   } catch (error) {
@@ -33,10 +47,11 @@ exports.send = function (service, operation, input, answer) {
 };
 
 exports.reply = function (call, text, isFailure) {
-  const answer = waiting.get(call);
-  if (!answer) return;
+  const found = waiting.get(call);
+  if (!found) return;
   waiting.delete(call);
-  const value = JSON.parse(text);
+  const { answer, asBytes } = found;
+  const value = JSON.parse(text, text.includes('\\u0000') ? revived(asBytes) : undefined);
   if (isFailure) answer(value, null);
   else answer(null, value);
 };

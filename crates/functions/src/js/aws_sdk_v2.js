@@ -1,5 +1,6 @@
 // `aws-sdk`, version 2: any service, any method, answered by the server. What is not served is refused there, by its name.
 const calls = internal('aws_calls');
+const waiters = internal('aws_waiters');
 const EventEmitter = internal('events');
 
 class Config {
@@ -78,7 +79,22 @@ class Service {
   }
   makeUnauthenticatedRequest(operation, params, callback) { return this.makeRequest(operation, params, callback); }
   setEndpoint() {}
-  waitFor() { throw new Error('waitFor is not available in the embedded runtime'); }
+  waitFor(state, params, callback) {
+    if (typeof params === 'function') { callback = params; params = undefined; }
+    const name = String(state)[0].toUpperCase() + String(state).slice(1);
+    if (!waiters.knows(this._id, name)) {
+      throw Object.assign(new Error('State ' + state + ' not found.'), { name: 'StateNotFoundError', code: 'StateNotFoundError' });
+    }
+    const { $waiter: options = {}, ...input } = params || {};
+    const result = waiters.wait(this._id, name, options, (operation) => this.makeRequest(operation, input).promise()).then((outcome) => {
+      if (outcome.state === 'SUCCESS') return outcome.reason;
+      throw Object.assign(new Error('Resource is not in the state ' + state), { name: 'ResourceNotReady', code: 'ResourceNotReady', retryable: false, originalError: outcome.reason });
+    });
+    // Somebody may ask for neither.
+    result.catch(() => {});
+    if (typeof callback === 'function') result.then((data) => callback(null, data), (error) => callback(error, null));
+    return { promise: () => result, send: (done) => { result.then((data) => done(null, data), (error) => done(error, null)); } };
+  }
 }
 
 // A method that the class does not have is an operation.

@@ -9,6 +9,7 @@ pub(crate) fn source(name: &str) -> Option<&'static str> {
         "aws_calls" => include_str!("../js/aws_calls.js"),
         "aws_sdk_v2" => include_str!("../js/aws_sdk_v2.js"),
         "aws_sdk_v3" => include_str!("../js/aws_sdk_v3.js"),
+        "aws_waiters" => include_str!("../js/aws_waiters.js"),
         "buffer" => include_str!("../js/buffer.js"),
         "console" => include_str!("../js/console.js"),
         "crypto" => include_str!("../js/crypto.js"),

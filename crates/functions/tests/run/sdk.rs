@@ -146,3 +146,122 @@ async fn parameters_of_too_many_values_are_refused() {
     assert_eq!(run.result, Ok(json!("SerializationException")), "{run:?}");
     assert_eq!(harness.operations(), Vec::<String>::new());
 }
+
+/// Pages of a list, a function that becomes active, a moment and bytes as the server marks them.
+fn states() -> Harness {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    Harness::with(move |call| match call.operation.as_str() {
+        "ListPolicies" | "ListFunctions" => {
+            let (given, token) =
+                if call.operation == "ListPolicies" { ("marker", "nextMarker") } else { ("Marker", "NextMarker") };
+            let page = call.input[given].as_str().unwrap_or("0").parse::<u32>().unwrap_or(9);
+            let mut answer = json!({ "page": page, "size": call.input["pageSize"] });
+            if page < 2 {
+                answer[token] = json!((page + 1).to_string());
+            }
+            Ok(answer)
+        }
+        "GetFunction" => match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Ok(json!({ "Configuration": { "State": "Pending" } })),
+            _ => Ok(json!({ "Configuration": { "State": "Active" } })),
+        },
+        "GetRole" => Err(functions::AwsCallError {
+            code: "AccessDenied".to_owned(),
+            message: "no".to_owned(),
+            status: 403,
+            request_id: String::new(),
+        }),
+        "Invoke" => Ok(json!({ "Payload": { "\u{0}bytes": "eyJhIjoxfQ==" }, "at": { "\u{0}date": 1.5 } })),
+        other => Err(functions::AwsCallError {
+            code: "ThrottlingException".to_owned(),
+            message: other.to_owned(),
+            status: 400,
+            request_id: String::new(),
+        }),
+    })
+}
+
+#[tokio::test]
+async fn pages_states_dates_and_bytes_in_both_versions() {
+    let v3 = |service: &str, names: &str, body: &str| {
+        format!(
+            "const {{ {names} }} = require('@aws-sdk/client-{service}'); exports.handler = async () => {{ {body} }};"
+        )
+    };
+    let v2 = |body: &str| format!("const AWS = require('aws-sdk'); exports.handler = async () => {{ {body} }};");
+    for (source, expected) in [
+        (
+            v3(
+                "iot",
+                "IoTClient, paginateListPolicies",
+                "const all = []; for await (const page of paginateListPolicies({ client: new IoTClient({}), pageSize: 7 }, {})) all.push([page.page, page.size]); return all;",
+            ),
+            json!([[0, 7], [1, 7], [2, 7]]),
+        ),
+        (
+            v3(
+                "lambda",
+                "Lambda, paginateListFunctions",
+                "const all = []; for await (const page of paginateListFunctions({ client: new Lambda(), startingToken: '1' }, {})) all.push(page.page); return all;",
+            ),
+            json!([1, 2]),
+        ),
+        (
+            v3(
+                "lambda",
+                "LambdaClient, waitUntilFunctionActiveV2",
+                "return (await waitUntilFunctionActiveV2({ client: new LambdaClient(), maxWaitTime: 20, minDelay: 0.01 }, { FunctionName: 'f' })).state;",
+            ),
+            json!("SUCCESS"),
+        ),
+        (
+            v3(
+                "iam",
+                "IAMClient, waitUntilRoleExists",
+                "try { await waitUntilRoleExists({ client: new IAMClient(), maxWaitTime: 5 }, { RoleName: 'r' }); } catch (e) { return JSON.parse(e.message).state; }",
+            ),
+            json!("FAILURE"),
+        ),
+        (
+            v3(
+                "lambda",
+                "Lambda, InvocationType, LogType, Runtime",
+                "const a = await new Lambda().invoke({ FunctionName: 'f', InvocationType: InvocationType.RequestResponse, LogType: LogType.Tail }); return [a.Payload.transformToString(), JSON.parse(new TextDecoder().decode(a.Payload)).a, a.at.toISOString(), Runtime.nodejs20x];",
+            ),
+            json!(["{\"a\":1}", 1, "1970-01-01T00:00:01.500Z", "nodejs20.x"]),
+        ),
+        (
+            v3(
+                "iot",
+                "IoT, IoTServiceException, ThrottlingException, ResourceNotFoundException",
+                "try { await new IoT().describeThing({}); } catch (e) { return [e instanceof ThrottlingException, e instanceof IoTServiceException, e instanceof ResourceNotFoundException, e.name, e.$fault, e.$retryable.throttling, new ThrottlingException({ message: 'm' }).name]; }",
+            ),
+            json!([true, true, false, "ThrottlingException", "client", true, "ThrottlingException"]),
+        ),
+        (
+            v2(
+                "return (await new AWS.Lambda().waitFor('functionActiveV2', { FunctionName: 'f', $waiter: { delay: 0.01 } }).promise()).Configuration.State",
+            ),
+            json!("Active"),
+        ),
+        (
+            v2(
+                "return await new Promise((resolve) => new AWS.IAM().waitFor('roleExists', { RoleName: 'r' }, (error, data) => resolve([error.code, data])))",
+            ),
+            json!(["ResourceNotReady", null]),
+        ),
+        (
+            v2("try { new AWS.Lambda().waitFor('nothing', {}) } catch (e) { return e.code }"),
+            json!("StateNotFoundError"),
+        ),
+        (
+            v2(
+                "const a = await new AWS.Lambda().invoke({ FunctionName: 'f' }).promise(); return [Buffer.isBuffer(a.Payload), JSON.parse(a.Payload).a, a.at instanceof Date]",
+            ),
+            json!([true, 1, true]),
+        ),
+    ] {
+        let run = states().run(&source, json!({})).await;
+        assert_eq!(run.result, Ok(expected), "{source}\n{run:#?}");
+    }
+}
