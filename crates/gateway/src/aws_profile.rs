@@ -11,6 +11,9 @@ use crate::limits::Limits;
 
 /// Beside the payload: fixed header, topic, packet identifier and the properties of MQTT 5, with room to spare.
 const PACKET_OVERHEAD_BYTES_MAX: usize = 18 * 1024;
+/// Of one PUBLISH or will, as they go on the wire. A small property is ten times as large in memory as on the wire, and a
+/// message is kept for each receiver that is slow.
+const PROPERTIES_BYTES_MAX: usize = 16 * 1024;
 const CLIENT_ID_BYTES_MAX: usize = 128;
 const KEEPALIVE_S_MIN: u16 = 30;
 /// Also what 0 means.
@@ -63,6 +66,14 @@ pub(crate) fn message_properties(published: Properties) -> Properties {
         }
         _ => properties,
     }
+}
+
+pub(crate) fn check_properties(properties: &Properties) -> Result<(), String> {
+    let bytes = properties.wire_bytes();
+    if bytes > PROPERTIES_BYTES_MAX {
+        return Err(format!("the message's properties have {bytes} bytes; {PROPERTIES_BYTES_MAX} are allowed"));
+    }
+    Ok(())
 }
 
 /// The session has looked at the length already.

@@ -34,6 +34,11 @@ pub(super) async fn admit(
         refuse(session, &refusal);
         return Err(End::refused(refusal));
     }
+    let will_properties = connect.will.as_ref().map(|will| aws_profile::check_properties(&will.properties));
+    if let Some(Err(why)) = will_properties {
+        session.refuse_connect(ReasonCode::PacketTooLarge);
+        return Err(End::refused(Refusal::MalformedConnect(format!("the will cannot be published: {why}"))));
+    }
     let facts = facts(gateway, peer, certificate, connect);
     let connecting = Connecting { facts, server_name: peer.server_name, will_topic };
     match gateway.services().connect(&connecting).await {

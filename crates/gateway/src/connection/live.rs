@@ -175,6 +175,7 @@ impl<'a> Live<'a> {
     /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so, nor has
     /// QoS 0. With QoS 1, MQTT 5 says so in the PUBACK, and the connection stays.
     async fn publish(&mut self, publish: Publish, token: PublishToken) -> Result<(), End> {
+        aws_profile::check_properties(&publish.properties).map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
         let refused = match self.accept(publish).await {
             Ok(()) => {
                 self.line.session.publish_accepted(token);

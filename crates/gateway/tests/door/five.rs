@@ -199,3 +199,31 @@ async fn a_client_may_spare_itself_its_own_messages() {
         assert_eq!(client.next_message().await.unwrap().topic.as_str(), expected);
     }
 }
+
+/// Small properties are many, and large in memory: they have a bound of their own beside the packet's.
+#[tokio::test]
+async fn properties_are_bounded() {
+    let server = Server::start().await;
+    let device = server.device(&allow_all()).await;
+    let many = |count: usize| properties((0..count).map(|_| Property::UserProperty((String::new(), String::new()))));
+    let will = |count| Will {
+        topic: topic("gone"),
+        payload: "gone".into(),
+        qos: Qos::AtMostOnce,
+        retain: false,
+        properties: many(count),
+    };
+    let error = server.connect(&device, Connect { will: Some(will(4000)), ..five("w") }).await.err().unwrap();
+    assert!(matches!(error, Error::ConnectionRefused(ReasonCode::PacketTooLarge)), "{error:?}");
+
+    let connect = Connect { will: Some(will(3000)), ..five("d") };
+    let mut client = server.connect(&device, connect).await.unwrap();
+    let publish = |count| Publish { properties: many(count), ..Publish::at_most_once(topic("a"), "") };
+    client.send(&Packet::Publish(publish(3000)), "publish").await.unwrap();
+    client.ping().await.unwrap();
+    client.send(&Packet::Publish(publish(4000)), "publish").await.unwrap();
+    client.closed().await.unwrap();
+    let record = server.services.admission_records(&Default::default(), 1).pop().unwrap();
+    assert_eq!(record.reason, "PROTOCOL_ERROR");
+    assert!(record.sentence.contains("properties have"), "{}", record.sentence);
+}
