@@ -4,30 +4,56 @@ use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::cmp::Ordering;
 
-use super::expression::{BinaryOperator, Case, CastType, Comparison, Expression, Step};
+use super::expression::{BinaryOperator, Case, CastType, Comparison, Expression, Select, Selection, Step};
 use super::number::{Arithmetic, Number};
-use super::statement::Input;
+use super::statement::{Input, select};
 use super::value::Value;
 use super::{EVALUATION_BYTES_MAX, SqlVersion};
 
 pub(super) struct Evaluation<'i> {
     input: &'i Input<'i>,
     version: SqlVersion,
+    root: Root<'i>,
+    meter: MeterOf<'i>,
+}
+
+/// Where paths begin.
+enum Root<'i> {
     /// `None` inside: the payload is no JSON.
-    payload: OnceCell<Option<Value>>,
+    Message(OnceCell<Option<Value>>),
+    /// What a nested SELECT looks at.
+    Item(&'i Value),
+}
+
+/// A nested SELECT lives on the meter of the statement around it.
+enum MeterOf<'i> {
+    Own(Meter),
+    Outer(&'i Meter),
+}
+
+struct Meter {
     /// Bytes that may still be read or made.
     left: Cell<usize>,
     exhausted: Cell<bool>,
+    /// How often chance was asked.
+    draws: Cell<u64>,
 }
+
+/// What each expression of a nested SELECT costs, for each item: the statement's length times the message's would be no
+/// bound.
+const NESTED_COST_BYTES: usize = 16;
 
 impl<'i> Evaluation<'i> {
     pub fn new(input: &'i Input<'i>, version: SqlVersion) -> Self {
         Self {
             input,
             version,
-            payload: OnceCell::new(),
-            left: Cell::new(EVALUATION_BYTES_MAX),
-            exhausted: Cell::new(false),
+            root: Root::Message(OnceCell::new()),
+            meter: MeterOf::Own(Meter {
+                left: Cell::new(EVALUATION_BYTES_MAX),
+                exhausted: Cell::new(false),
+                draws: Cell::new(0),
+            }),
         }
     }
 
@@ -40,24 +66,53 @@ impl<'i> Evaluation<'i> {
     }
 
     pub fn payload(&self) -> Option<&Value> {
-        self.payload.get_or_init(|| Value::from_json(self.input.payload, self.version)).as_ref()
+        match &self.root {
+            Root::Message(parsed) => parsed.get_or_init(|| Value::from_json(self.input.payload, self.version)).as_ref(),
+            Root::Item(item) => Some(item),
+        }
+    }
+
+    /// The bytes of `*`: the message's as they came, an item's as JSON.
+    pub fn payload_bytes(&self) -> Cow<'_, [u8]> {
+        match self.root {
+            Root::Message(_) => Cow::Borrowed(self.input.payload),
+            Root::Item(item) => Cow::Owned(item.to_json()),
+        }
+    }
+
+    fn meter(&self) -> &Meter {
+        match &self.meter {
+            MeterOf::Own(meter) => meter,
+            MeterOf::Outer(meter) => meter,
+        }
+    }
+
+    /// The number of a draw from chance.
+    pub fn next_draw(&self) -> u64 {
+        let draws = &self.meter().draws;
+        draws.set(draws.get() + 1);
+        draws.get()
     }
 
     /// Takes the bytes from the budget; `false` when it does not hold them, and from then on.
     pub fn afford(&self, bytes: usize) -> bool {
-        match self.left.get().checked_sub(bytes) {
-            Some(left) if !self.exhausted.get() => self.left.set(left),
-            _ => self.exhausted.set(true),
+        let Meter { left, exhausted, .. } = self.meter();
+        match left.get().checked_sub(bytes) {
+            Some(bytes) if !exhausted.get() => left.set(bytes),
+            _ => exhausted.set(true),
         }
-        !self.exhausted.get()
+        !exhausted.get()
     }
 
     /// Whether some value is missing because the budget did not hold it.
     pub fn is_exhausted(&self) -> bool {
-        self.exhausted.get()
+        self.meter().exhausted.get()
     }
 
     pub fn evaluate<'v>(&'v self, expression: &'v Expression) -> Cow<'v, Value> {
+        if matches!(self.root, Root::Item(_)) && !self.afford(NESTED_COST_BYTES) {
+            return UNDEFINED;
+        }
         let value = match expression {
             Expression::Literal(value) => return Cow::Borrowed(value),
             Expression::Payload => return self.payload().map_or(UNDEFINED, Cow::Borrowed),
@@ -75,12 +130,13 @@ impl<'i> Evaluation<'i> {
             Expression::Binary(operator, left, right) => self.binary(*operator, left, right),
             Expression::Case(case) => return self.case(case),
             Expression::Cast(operand, to) => self.cast(&self.evaluate(operand), *to),
-            Expression::Call(function, arguments) => {
+            Expression::Select(select) => self.select(select),
+            Expression::Call(function, arguments, pattern) => {
                 let arguments: Vec<_> = arguments.iter().map(|argument| self.evaluate(argument)).collect();
                 if !self.afford(arguments.iter().map(|argument| argument.weight()).sum()) {
                     return UNDEFINED;
                 }
-                function.call(self, &arguments)
+                function.call(self, &arguments, pattern.as_deref())
             }
             Expression::Array(items) => self.array(items),
             Expression::Object(members) => self.object(members),
@@ -187,6 +243,46 @@ impl<'i> Evaluation<'i> {
                 Value::Number(number) => Value::Boolean(number.as_f64() != 0.0),
                 value => value.to_boolean().map_or(Value::Undefined, Value::Boolean),
             },
+        }
+    }
+
+    /// Of an array what is selected of each item that fits; of an object what is selected of it.
+    fn select(&self, select: &Select) -> Value {
+        match &*self.evaluate(&select.source) {
+            Value::Array(items) => {
+                let mut selected = Vec::new();
+                for item in items {
+                    match self.select_of(select, item) {
+                        Value::Undefined if self.is_exhausted() => return Value::Undefined,
+                        Value::Undefined => {}
+                        value => selected.push(value),
+                    }
+                }
+                Value::Array(selected)
+            }
+            object @ Value::Object(_) => self.select_of(select, object),
+            _ => Value::Undefined,
+        }
+    }
+
+    fn select_of(&self, query: &Select, item: &Value) -> Value {
+        if !self.afford(NESTED_COST_BYTES) {
+            return Value::Undefined;
+        }
+        let inner = Evaluation {
+            input: self.input,
+            version: self.version,
+            root: Root::Item(item),
+            meter: MeterOf::Outer(self.meter()),
+        };
+        if query.condition.as_ref().is_some_and(|condition| inner.evaluate(condition).to_boolean() != Some(true)) {
+            return Value::Undefined;
+        }
+        match &query.selection {
+            Selection::Everything if self.afford(item.weight()) => item.clone(),
+            Selection::Everything => Value::Undefined,
+            Selection::Value(expression) => inner.owned(expression),
+            Selection::Columns(columns) => select(&inner, columns).map_or(Value::Undefined, Value::Object),
         }
     }
 

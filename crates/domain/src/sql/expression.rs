@@ -1,6 +1,6 @@
 //! The compiled form of an expression.
 
-use super::function::Function;
+use super::function::{Function, Pattern};
 use super::number::Arithmetic;
 use super::value::Value;
 
@@ -18,9 +18,19 @@ pub(super) enum Expression {
     Binary(BinaryOperator, Box<Expression>, Box<Expression>),
     Case(Box<Case>),
     Cast(Box<Expression>, CastType),
-    Call(&'static Function, Vec<Expression>),
+    /// With the pattern compiled, where the function takes one and the statement writes it out.
+    Call(&'static Function, Vec<Expression>, Option<Box<Pattern>>),
+    /// `(SELECT v FROM e WHERE n = 'x')`.
+    Select(Box<Select>),
     Array(Vec<Expression>),
     Object(Vec<(String, Expression)>),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Select {
+    pub selection: Selection,
+    pub source: Expression,
+    pub condition: Option<Expression>,
 }
 
 #[derive(Clone, Debug)]

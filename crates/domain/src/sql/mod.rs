@@ -1,10 +1,10 @@
 //! Rule SQL: parse once, evaluate per message
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-reference.html>).
 //!
-//! Owns the language: its syntax, its types, its functions of one message. It refuses what needs a clock, chance or
-//! another service (`newuuid`, `aws_lambda`), and what a rule does with the outcome.
+//! Owns the language: its syntax, its types, its functions of one message. The moment and the seed of chance come in with
+//! the message. It refuses what needs another service (`aws_lambda`), and what a rule does with the outcome.
 //!
-//! Where it differs from AWS: `Decimal` is a double, not 34 digits (see `number`); `a[0]` is taken beside `get(a, 0)`.
+//! Where it differs from AWS: regular expressions have no look-around and no back-references; `Decimal` is a double, not 34 digits (see `number`); `a[0]` is taken beside `get(a, 0)`.
 
 mod error;
 mod evaluation;

@@ -77,7 +77,7 @@ impl Statement {
 }
 
 /// `None` where `*` stands beside other columns and the payload is no JSON: AWS does not allow the pair.
-fn select(evaluation: &Evaluation<'_>, columns: &[Column]) -> Option<Object> {
+pub(super) fn select(evaluation: &Evaluation<'_>, columns: &[Column]) -> Option<Object> {
     let mut output = Object::default();
     for column in columns {
         match column {

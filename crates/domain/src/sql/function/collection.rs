@@ -67,3 +67,26 @@ pub(super) fn nanvl(_: &Evaluation<'_>, arguments: &[Cow<'_, Value>]) -> Value {
         _ => Value::Undefined,
     }
 }
+
+/// The one mode there is: each object of the array with the members of the other object.
+pub(super) fn transform(evaluation: &Evaluation<'_>, arguments: &[Cow<'_, Value>]) -> Value {
+    /// AWS: "limited to 128 KiB".
+    const RESULT_BYTES_MAX: usize = 128 * 1024;
+    let [mode, object, array] = arguments else { return Value::Undefined };
+    let (Value::Text(mode), Value::Object(object), Value::Array(items)) = (&**mode, &**object, &**array) else {
+        return Value::Undefined;
+    };
+    let each = items.len().saturating_mul(Value::Object(object.clone()).weight());
+    if mode != "enrichArray" || !evaluation.afford(each) {
+        return Value::Undefined;
+    }
+    let mut enriched = Vec::with_capacity(items.len());
+    for item in items {
+        let Value::Object(item) = item else { return Value::Undefined };
+        let mut item = item.clone();
+        item.merge(object);
+        enriched.push(Value::Object(item));
+    }
+    let enriched = Value::Array(enriched);
+    if enriched.to_json().len() > RESULT_BYTES_MAX { Value::Undefined } else { enriched }
+}

@@ -19,7 +19,7 @@ pub(super) fn encode(_: &Evaluation<'_>, arguments: &[Cow<'_, Value>]) -> Value 
 
 pub(super) fn encode_payload(evaluation: &Evaluation<'_>, arguments: &[Cow<'_, Value>]) -> Value {
     match arguments {
-        [scheme] if is_base64(scheme) => Value::Text(STANDARD.encode(evaluation.input().payload)),
+        [scheme] if is_base64(scheme) => Value::Text(STANDARD.encode(evaluation.payload_bytes())),
         _ => Value::Undefined,
     }
 }

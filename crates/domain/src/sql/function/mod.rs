@@ -1,12 +1,17 @@
-//! The functions of rule SQL that need nothing but the message
+//! The functions of rule SQL that need nothing but the message and the seed of chance
 //! (<https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-functions.html>).
 //! A call with arguments of the wrong number or type is Undefined, as on AWS, and no error.
 
+mod chance;
 mod collection;
 mod encoding;
+mod legacy_digest;
 mod math;
 mod message;
+mod property;
+mod regular;
 mod text;
+mod time;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,6 +21,7 @@ use aws_lc_rs::digest;
 use super::SqlVersion;
 use super::SqlVersion::{V2015_10_08, V2016_03_23};
 use super::evaluation::Evaluation;
+use super::expression::Expression;
 use super::number::Number;
 use super::value::Value;
 
@@ -40,7 +46,13 @@ enum Body {
     /// Two strings to a verdict.
     Test(fn(&str, &str) -> bool),
     Digest(&'static digest::Algorithm),
+    /// One that the crypto library does not have.
+    LegacyDigest(fn(&[u8]) -> [u8; 16]),
+    /// The second argument is a regular expression.
+    Pattern(fn(&Evaluation<'_>, &Pattern, &[Cow<'_, Value>]) -> Option<Value>),
 }
+
+pub(super) use regular::Pattern;
 
 const fn entry(name: &'static str, since: SqlVersion, body: Body) -> Function {
     Function { name, since, body }
@@ -69,6 +81,8 @@ static FUNCTIONS: &[Function] = &[
     entry("exp", V2015_10_08, Body::Double(f64::exp)),
     entry("floor", V2015_10_08, Body::Round(f64::floor)),
     entry("get", V2015_10_08, Body::General(collection::get)),
+    entry("get_mqtt_property", V2016_03_23, Body::General(property::get_mqtt_property)),
+    entry("get_user_properties", V2016_03_23, Body::General(property::get_user_properties)),
     entry("indexof", V2016_03_23, Body::General(text::indexof)),
     entry("isNull", V2015_10_08, Body::General(collection::is_null)),
     entry("isUndefined", V2016_03_23, Body::General(collection::is_undefined)),
@@ -78,11 +92,19 @@ static FUNCTIONS: &[Function] = &[
     entry("lower", V2015_10_08, Body::Text(str::to_lowercase)),
     entry("lpad", V2015_10_08, Body::General(text::lpad)),
     entry("ltrim", V2015_10_08, Body::Text(|text| text.trim_start_matches(text::BLANK).to_owned())),
+    entry("md2", V2015_10_08, Body::LegacyDigest(legacy_digest::md2)),
+    entry("md5", V2015_10_08, Body::LegacyDigest(legacy_digest::md5)),
     entry("mod", V2015_10_08, Body::General(math::remainder)),
     entry("nanvl", V2015_10_08, Body::General(collection::nanvl)),
+    entry("newuuid", V2015_10_08, Body::General(chance::newuuid)),
     entry("numbytes", V2016_03_23, Body::Measure(str::len)),
+    entry("parse_time", V2016_03_23, Body::General(time::parse_time)),
     entry("power", V2015_10_08, Body::General(math::power)),
     entry("principal", V2015_10_08, Body::General(message::principal)),
+    entry("rand", V2015_10_08, Body::General(chance::rand)),
+    entry("regexp_matches", V2015_10_08, Body::Pattern(regular::matches)),
+    entry("regexp_replace", V2015_10_08, Body::Pattern(regular::replace)),
+    entry("regexp_substr", V2015_10_08, Body::Pattern(regular::substr)),
     entry("remainder", V2015_10_08, Body::General(math::remainder)),
     entry("replace", V2015_10_08, Body::General(text::replace)),
     entry("round", V2015_10_08, Body::Round(f64::round)),
@@ -102,9 +124,11 @@ static FUNCTIONS: &[Function] = &[
     entry("substring", V2015_10_08, Body::General(text::substring)),
     entry("tan", V2015_10_08, Body::Double(f64::tan)),
     entry("tanh", V2015_10_08, Body::Double(f64::tanh)),
+    entry("time_to_epoch", V2016_03_23, Body::General(time::time_to_epoch)),
     entry("timestamp", V2015_10_08, Body::General(message::timestamp)),
     entry("topic", V2015_10_08, Body::General(message::topic)),
     entry("traceid", V2015_10_08, Body::General(message::traceid)),
+    entry("transform", V2016_03_23, Body::General(collection::transform)),
     entry("trim", V2015_10_08, Body::Text(|text| text.trim_matches(text::BLANK).to_owned())),
     entry("trunc", V2015_10_08, Body::General(math::trunc)),
     entry("upper", V2015_10_08, Body::Text(str::to_uppercase)),
@@ -113,29 +137,17 @@ static FUNCTIONS: &[Function] = &[
 /// `encode(*, scheme)`, which takes the bytes of the message whether they are JSON or not.
 pub(super) static ENCODE_PAYLOAD: Function = entry("encode", V2016_03_23, Body::General(encoding::encode_payload));
 
-/// Functions of AWS that a statement may name in good faith: the error says so. They need chance, a clock, regular
-/// expressions, time zones, another service, or a digest that nothing should use.
-const UNSERVED: [&str; 20] = [
+/// Functions of AWS that a statement may name in good faith: the error says so. Most of them ask another service.
+const UNSERVED: [&str; 9] = [
     "aws_lambda",
     "get_dynamodb",
-    "get_mqtt_property",
     "get_or_default",
     "get_registry_data",
     "get_secret",
     "get_thing_shadow",
-    "get_user_properties",
     "machinelearning_predict",
-    "md2",
-    "md5",
-    "newuuid",
-    "parse_time",
     "parse_url",
-    "rand",
-    "regexp_matches",
-    "regexp_replace",
-    "regexp_substr",
-    "time_to_epoch",
-    "transform",
+    "sourceip",
 ];
 
 pub(super) fn find(name: &str) -> Option<&'static Function> {
@@ -147,11 +159,24 @@ pub(super) fn is_unserved(name: &str) -> bool {
 }
 
 impl Function {
-    pub fn call(&self, evaluation: &Evaluation<'_>, arguments: &[Cow<'_, Value>]) -> Value {
-        self.outcome(evaluation, arguments).unwrap_or(Value::Undefined)
+    pub fn call(&self, evaluation: &Evaluation<'_>, arguments: &[Cow<'_, Value>], prepared: Option<&Pattern>) -> Value {
+        self.outcome(evaluation, arguments, prepared).unwrap_or(Value::Undefined)
     }
 
-    fn outcome(&self, evaluation: &Evaluation<'_>, arguments: &[Cow<'_, Value>]) -> Option<Value> {
+    /// What can be compiled when the statement is parsed.
+    pub fn prepare(&self, arguments: &[Expression]) -> Option<Pattern> {
+        match (&self.body, arguments.get(1)) {
+            (Body::Pattern(_), Some(Expression::Literal(pattern))) => Pattern::compile(&pattern.to_text()?),
+            _ => None,
+        }
+    }
+
+    fn outcome(
+        &self,
+        evaluation: &Evaluation<'_>,
+        arguments: &[Cow<'_, Value>],
+        prepared: Option<&Pattern>,
+    ) -> Option<Value> {
         let version = evaluation.version();
         match (&self.body, arguments) {
             (Body::General(call), arguments) => Some(call(evaluation, arguments)),
@@ -171,6 +196,13 @@ impl Function {
                 let digest = digest::digest(algorithm, argument.to_text()?.as_bytes());
                 Some(Value::Text(hex::encode(digest)))
             }
+            (Body::LegacyDigest(digest), [argument]) => {
+                Some(Value::Text(hex::encode(digest(argument.to_text()?.as_bytes()))))
+            }
+            (Body::Pattern(look), [_, pattern, ..]) => match prepared {
+                Some(pattern) => look(evaluation, pattern, arguments),
+                None => look(evaluation, &Pattern::compile_for(evaluation, pattern)?, arguments),
+            },
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Expressions: precedence climbing for the operators, recursive descent for the rest.
 
 use super::{Parser, is_reserved};
-use crate::sql::expression::{BinaryOperator, Case, CastType, Comparison, Expression, Step};
+use crate::sql::expression::{BinaryOperator, Case, CastType, Comparison, Expression, Select, Step};
 use crate::sql::function::{self, Function};
 use crate::sql::lexer::{Token, shown};
 use crate::sql::number::{Arithmetic, Number};
@@ -11,7 +11,7 @@ use crate::sql::{EXPRESSION_DEPTH_MAX, OPERATOR_CHAIN_MAX, SqlError, SqlVersion}
 /// An expression with the levels it is deep: a long chain of operators is as deep as it is long.
 pub(super) struct Parsing {
     pub expression: Expression,
-    height: usize,
+    pub height: usize,
 }
 
 impl Parsing {
@@ -128,7 +128,7 @@ impl<'s> Parser<'s> {
             Token::Symbol("(") => {
                 let (inner, select) = self.peek()?;
                 if inner.is_word("SELECT") {
-                    return Err(self.error(select, "a nested SELECT is not served yet"));
+                    return self.nested_select(select);
                 }
                 let expression = self.expression()?;
                 self.expect_symbol(")")?;
@@ -138,6 +138,34 @@ impl<'s> Parser<'s> {
             Token::Word(word) => self.word(word, offset),
             token => Err(self.error(offset, format!("expected an expression, found {token}"))),
         }
+    }
+
+    /// `(SELECT n FROM e WHERE v > 1)`, after the parenthesis.
+    fn nested_select(&mut self, offset: usize) -> Result<Parsing, SqlError> {
+        if self.version < SqlVersion::V2016_03_23 {
+            return Err(self.error(offset, "a nested SELECT needs awsIotSqlVersion 2016-03-23"));
+        }
+        self.expect_word("SELECT")?;
+        let (selection, mut height) = self.selection()?;
+        self.expect_word("FROM")?;
+        let source = match self.next()? {
+            (Token::Word(word), _) if !is_reserved(word) => {
+                let path = Parsing::leaf(Expression::Path(vec![Step::Member(word.to_owned())]));
+                self.steps_after(path)?.expression
+            }
+            (token, offset) => {
+                return Err(self.error(offset, format!("expected the name of an array after FROM, found {token}")));
+            }
+        };
+        let mut condition = None;
+        if self.take_word("WHERE")? {
+            let parsed = self.expression()?;
+            height = height.max(parsed.height);
+            condition = Some(parsed.expression);
+        }
+        self.expect_symbol(")")?;
+        let select = Select { selection, source, condition };
+        Ok(Parsing { expression: Expression::Select(Box::new(select)), height: height + 1 })
     }
 
     fn word(&mut self, word: &'s str, offset: usize) -> Result<Parsing, SqlError> {
@@ -208,9 +236,10 @@ impl<'s> Parser<'s> {
         self.expect_symbol(")")?;
         let expression = if function.name == "encode" && matches!(arguments.first(), Some(Expression::Payload)) {
             arguments.remove(0);
-            Expression::Call(&function::ENCODE_PAYLOAD, arguments)
+            Expression::Call(&function::ENCODE_PAYLOAD, arguments, None)
         } else {
-            Expression::Call(function, arguments)
+            let pattern = function.prepare(&arguments).map(Box::new);
+            Expression::Call(function, arguments, pattern)
         };
         Ok(Parsing { expression, height: height + 1 })
     }

@@ -45,7 +45,7 @@ struct Parser<'s> {
 impl<'s> Parser<'s> {
     fn statement(&mut self) -> Result<Parsed, SqlError> {
         self.expect_word("SELECT")?;
-        let selection = self.selection()?;
+        let (selection, _) = self.selection()?;
         let filter = if self.take_word("FROM")? { Some(self.topic_filter()?) } else { None };
         let condition = if self.take_word("WHERE")? { Some(self.expression()?.expression) } else { None };
         match self.peek()? {
@@ -61,13 +61,15 @@ impl<'s> Parser<'s> {
         }
     }
 
-    fn selection(&mut self) -> Result<Selection, SqlError> {
+    /// With the levels that it is deep.
+    fn selection(&mut self) -> Result<(Selection, usize), SqlError> {
         if self.peek()?.0.is_word("VALUE") && self.value_is_keyword()? {
             self.next()?;
             if self.take_symbol("*")? {
-                return Ok(Selection::Everything);
+                return Ok((Selection::Everything, 0));
             }
-            let selection = Selection::Value(self.expression()?.expression);
+            let Parsing { expression, height } = self.expression()?;
+            let selection = (Selection::Value(expression), height);
             let (token, offset) = self.peek()?;
             return match token {
                 Token::Symbol(",") => Err(self.error(offset, "SELECT VALUE takes one expression")),
@@ -75,15 +77,18 @@ impl<'s> Parser<'s> {
             };
         }
         let mut columns = Vec::new();
+        let mut height = 0;
         loop {
-            columns.push(self.column()?);
+            let (column, column_height) = self.column()?;
+            columns.push(column);
+            height = height.max(column_height);
             if !self.take_symbol(",")? {
                 break;
             }
         }
         match columns.as_slice() {
-            [Column::Everything] => Ok(Selection::Everything),
-            _ => Ok(Selection::Columns(columns)),
+            [Column::Everything] => Ok((Selection::Everything, 0)),
+            _ => Ok((Selection::Columns(columns), height)),
         }
     }
 
@@ -108,14 +113,14 @@ impl<'s> Parser<'s> {
         })
     }
 
-    fn column(&mut self) -> Result<Column, SqlError> {
+    fn column(&mut self) -> Result<(Column, usize), SqlError> {
         if self.take_symbol("*")? {
-            return Ok(Column::Everything);
+            return Ok((Column::Everything, 0));
         }
         let (first, offset) = self.peek()?;
-        let Parsing { expression, .. } = self.expression()?;
+        let Parsing { expression, height } = self.expression()?;
         let path = if self.take_word("AS")? { self.alias()? } else { self.own_name(&expression, &first, offset)? };
-        Ok(Column::Named { path, expression })
+        Ok((Column::Named { path, expression }, height))
     }
 
     fn alias(&mut self) -> Result<Vec<String>, SqlError> {

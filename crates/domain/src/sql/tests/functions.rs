@@ -138,3 +138,144 @@ fn functions_of_the_message() {
     let outcome = Statement::parse(sql, V2015_10_08).unwrap().evaluate(&input);
     assert_eq!(outcome, Outcome::Emit(r#"{"c":"n/a"}"#.into()));
 }
+
+#[test]
+fn functions_of_patterns() {
+    for (expression, expected) in [
+        ("regexp_matches('aaaa', 'a{2,}')", "true"),
+        ("regexp_matches('aaaa', 'b')", "false"),
+        ("regexp_matches(12, '^\\d+$')", "true"),
+        ("regexp_matches('é', '^\\w$')", "false"),
+        ("regexp_matches('a b', '\\bb') AND regexp_matches('ABC', '(?i)b')", "true"),
+        ("regexp_matches('a', '(')", ""),
+        ("regexp_matches('a', '(?=a)')", ""),
+        ("regexp_matches('a', '((a{100}){100}){100}')", ""),
+        ("regexp_matches(missing, 'a')", ""),
+        ("regexp_matches('a', missing)", ""),
+        ("regexp_matches('x1', concat('[a-z]', '[0-9]'))", "true"),
+        ("regexp_replace('abcd', 'bc', 'x')", "\"axd\""),
+        ("regexp_replace('abcd', 'b(.*)d', '$1')", "\"ac\""),
+        ("regexp_replace('a-b-c', '(\\w)-', '$1$1.')", "\"aa.bb.c\""),
+        ("regexp_replace('abc', '(?<first>a)', '${first}${first}')", "\"aabc\""),
+        ("regexp_replace('abc', '', '-')", "\"-a-b-c-\""),
+        ("regexp_replace('ab', '(a)', '$10\\$')", "\"a0$b\""),
+        ("regexp_replace('ab', 'a', '$1')", ""),
+        ("regexp_replace('ab', 'a', '$')", ""),
+        ("regexp_substr('hihihello', 'hi')", "\"hi\""),
+        ("regexp_substr('hihihello', '(hi)*')", "\"hihi\""),
+        ("regexp_substr('abc', 'x')", ""),
+    ] {
+        check_value(expression, "{}", expected);
+    }
+    let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(100_000));
+    check_value("regexp_replace(a, 'x', a)", &large, super::SKIPPED);
+}
+
+#[test]
+fn functions_of_chance() {
+    for (expression, expected) in [
+        ("newuuid() = newuuid() OR rand() = rand()", "false"),
+        ("regexp_matches(newuuid(), '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$')", "true"),
+        ("rand() >= 0 AND rand() < 1", "true"),
+        ("newuuid(1)", ""),
+        ("md2('hello')", "\"a9046c73e00331af68917d3804f70655\""),
+        ("md5('hello')", "\"5d41402abc4b2a76b9719d911017c592\""),
+        ("md5(missing)", ""),
+    ] {
+        check_value(expression, "{}", expected);
+    }
+    // One seed, one outcome; and in a nested SELECT each item has its own.
+    let sql = "SELECT VALUE [newuuid(), rand()]";
+    assert_eq!(
+        evaluate(sql, crate::sql::SqlVersion::V2016_03_23, "a", b""),
+        evaluate(sql, crate::sql::SqlVersion::V2016_03_23, "a", b"")
+    );
+    check_value(
+        "get((SELECT VALUE newuuid() FROM e), 0) = get((SELECT VALUE newuuid() FROM e), 1)",
+        r#"{"e":[1,2]}"#,
+        "false",
+    );
+}
+
+#[test]
+fn functions_of_times() {
+    for (expression, expected) in [
+        (
+            "parse_time('yyyy.MM.dd G ''at'' HH:mm:ss z', 100000000, 'America/Belize')",
+            "\"1970.01.01 AD at 21:46:40 CST\"",
+        ),
+        ("parse_time('yyyy', timestamp(), 'UTC')", "\"2016\""),
+        ("parse_time('yyyy-MM-dd''T''HH:mm:ss.SSSZZ', 1481825251155)", "\"2016-12-15T18:07:31.155+00:00\""),
+        (
+            "parse_time('EEE, d MMM yy hh:mm a Z', 1481825251155, 'America/New_York')",
+            "\"Thu, 15 Dec 16 01:07 PM -0500\"",
+        ),
+        (
+            "parse_time('EEEE MMMM D x ww e K k h', 1481825251155, '+05:30')",
+            "\"Thursday December 350 2016 50 4 11 23 11\"",
+        ),
+        ("parse_time(\"''yyyy\", 0)", "\"'1970\""),
+        ("parse_time('yyyy', 0, 'Nowhere/City')", ""),
+        ("parse_time('Q', 0)", ""),
+        ("parse_time('yyyy', 'soon')", ""),
+        ("parse_time('yyyy', 99999999999999999999)", ""),
+        ("time_to_epoch('2020-04-03 09:45:18 UTC+01:00', 'yyyy-MM-dd HH:mm:ss VV')", "1585903518000"),
+        ("time_to_epoch('18 December 2015', 'dd MMMM yyyy')", "1450396800000"),
+        ("time_to_epoch('2007-12-03 10:15:30.592 America/Los_Angeles', 'yyyy-MM-dd HH:mm:ss.SSS z')", "1196705730592"),
+        ("time_to_epoch('20161215180731', 'yyyyMMddHHmmss')", "1481825251000"),
+        ("time_to_epoch('2016-12-15T18:07:31Z', 'yyyy-MM-dd''T''HH:mm:ssX')", "1481825251000"),
+        ("time_to_epoch('2016-12-15T13:07:31-0500', 'yyyy-MM-dd''T''HH:mm:ssZ')", "1481825251000"),
+        ("time_to_epoch('Thu 5 Jan 17 1:02 PM', 'EEE d MMM yy h:mm a')", "1483621320000"),
+        ("time_to_epoch('2016 350', 'yyyy DDD')", "1481760000000"),
+        ("time_to_epoch('2021-02-31', 'yyyy-MM-dd')", ""),
+        ("time_to_epoch('2021-02', 'yyyy-MM')", ""),
+        ("time_to_epoch('2021-02-03x', 'yyyy-MM-dd')", ""),
+        ("time_to_epoch('x', 'yyyy-MM-dd')", ""),
+        ("time_to_epoch('2021-02-03', \"yyyy-MM-dd'\")", ""),
+    ] {
+        check_value(expression, "{}", expected);
+    }
+}
+
+#[test]
+fn functions_of_properties() {
+    use mqtt::packet::{Properties, Property};
+    let properties: Properties = [
+        Property::PayloadFormatIndicator(1),
+        Property::ContentType("text/plain".to_owned()),
+        Property::CorrelationData("cid".into()),
+        Property::UserProperty(("k".to_owned(), "v1".to_owned())),
+        Property::UserProperty(("o".to_owned(), "ov".to_owned())),
+        Property::UserProperty(("k".to_owned(), "v2".to_owned())),
+    ]
+    .into_iter()
+    .collect();
+    let none = Properties::new();
+    let account = "123456789012".parse().unwrap();
+    for (expression, properties, expected) in [
+        ("get_mqtt_property('content_type')", &properties, "\"text/plain\""),
+        ("get_mqtt_property('format_indicator')", &properties, "\"UTF8_DATA\""),
+        ("get_mqtt_property('format_indicator')", &none, "\"UNSPECIFIED_BYTES\""),
+        ("get_mqtt_property('correlation_data')", &properties, "\"Y2lk\""),
+        ("get_mqtt_property('response_topic')", &properties, ""),
+        ("get_mqtt_property('other')", &properties, ""),
+        ("get_user_properties('k')", &properties, r#"["v1","v2"]"#),
+        ("get_user_properties('none')", &properties, ""),
+        ("get_user_properties()", &properties, r#"[{"k":"v1"},{"o":"ov"},{"k":"v2"}]"#),
+        ("get_user_properties()", &none, "[]"),
+    ] {
+        let input = Input {
+            topic: "a",
+            payload: b"{}",
+            client_id: None,
+            principal: None,
+            account: &account,
+            timestamp: Timestamp::from_millis(0),
+            trace_id: "t",
+            properties,
+            seed: [0; 32],
+        };
+        let statement = Statement::parse(&format!("SELECT VALUE {expression}"), crate::sql::SqlVersion::V2016_03_23);
+        assert_eq!(statement.unwrap().evaluate(&input), Outcome::Emit(expected.to_owned().into()), "{expression}");
+    }
+}

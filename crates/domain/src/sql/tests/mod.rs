@@ -2,6 +2,7 @@
 
 mod expressions;
 mod functions;
+mod nested;
 mod properties;
 mod templates;
 
@@ -185,9 +186,13 @@ fn errors_name_the_place() {
         ("SELECT nope(1)", 1, 8, "there is no function `nope`"),
         ("SELECT upper(", 1, 14, "expected an expression, found the end of the statement"),
         ("SELECT upper('a' 'b')", 1, 18, "expected `,`, found the string 'b'"),
-        ("SELECT NewUUID()", 1, 8, "the function newuuid() is not served yet"),
-        ("SELECT regexp_matches(a, 'b')", 1, 8, "the function regexp_matches() is not served yet"),
-        ("SELECT (SELECT a FROM b) AS x", 1, 9, "a nested SELECT is not served yet"),
+        ("SELECT AWS_Lambda('f', *)", 1, 8, "the function aws_lambda() is not served yet"),
+        ("SELECT get_thing_shadow('t', 'r')", 1, 8, "the function get_thing_shadow() is not served yet"),
+        ("SELECT (SELECT a FROM b)", 1, 8, "this column has no name"),
+        ("SELECT (SELECT a) AS x", 1, 17, "expected FROM, found `)`"),
+        ("SELECT (SELECT a FROM 'b') AS x", 1, 23, "expected the name of an array after FROM"),
+        ("SELECT (SELECT a FROM b WHERE) AS x", 1, 30, "expected an expression, found `)`"),
+        ("SELECT (SELECT a FROM b AS x", 1, 25, "expected `)`, found `AS`"),
         ("SELECT * WHERE a IN [1]", 1, 18, "IN is not served yet; use = and OR"),
         ("SELECT CASE WHEN a THEN 1 END AS x", 1, 13, "CASE needs a value before WHEN"),
         ("SELECT CASE a THEN 1 END AS x", 1, 15, "expected WHEN, found `THEN`"),
@@ -215,6 +220,7 @@ fn what_the_first_version_does_not_have() {
             "SELECT encode(*, 'base64') AS x",
             "the function encode() needs awsIotSqlVersion 2016-03-23; this statement has 2015-10-08",
         ),
+        ("SELECT (SELECT a FROM b) AS x", "a nested SELECT needs awsIotSqlVersion 2016-03-23"),
         ("SELECT cast(a AS boolean)", "cast to boolean needs awsIotSqlVersion 2016-03-23"),
     ] {
         assert_eq!(Statement::parse(sql, V2015_10_08).expect_err(sql).message, message);
