@@ -81,7 +81,7 @@ impl Published {
     }
 
     /// On a clock that shows `now_ms` now.
-    fn expires_at_ms(&self, now_ms: u64) -> Option<u64> {
+    pub fn expires_at_ms(&self, now_ms: u64) -> Option<u64> {
         let left = self.expires?.saturating_duration_since(Instant::now());
         Some(now_ms.saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)))
     }
