@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use domain::admission::shown;
 use fleet::{Method, uri_encoded};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -115,7 +116,6 @@ fn line<T: Serialize>(value: &T) -> Result<String, Sentence> {
 /// What happened in the first line, the facts below it.
 fn letter_text(letter: &DeadLetter) -> String {
     let mut text = format!("{}  {}  {}\n", letter.given_up_at.to_rfc3339(), letter.condition, letter.id);
-    let response: String = letter.response.chars().take(400).collect();
     for (name, value) in [
         ("function", letter.function_arn.clone()),
         ("rule", letter.rule.clone().unwrap_or_default()),
@@ -123,10 +123,11 @@ fn letter_text(letter: &DeadLetter) -> String {
         ("accepted", letter.accepted_at.to_rfc3339()),
         ("failures", letter.failures.to_string()),
         ("event", format!("{} bytes", letter.payload_bytes)),
-        ("answer", response),
+        ("answer", letter.response.clone()),
     ] {
         if !value.is_empty() {
-            let _ = writeln!(text, "    {name:<12}{value}");
+            // A function's answer may be a device's own text.
+            let _ = writeln!(text, "    {name:<12}{}", shown(&value));
         }
     }
     text.push('\n');

@@ -113,7 +113,9 @@ impl Services {
 
     fn log_failure(&self, run: &Run<'_>, failure: &Failure) {
         let Failure { action, resource, error } = failure;
-        tracing::warn!(rule = %run.rule.name, %action, %resource, %error, "an action of a rule could not run");
+        // Quoted: a template may have put a device's own text there, line breaks and all.
+        let why = error.to_string();
+        tracing::warn!(rule = %run.rule.name, %action, resource, why, "an action of a rule could not run");
         let name = if *action == "LambdaAction" { "FunctionArn" } else { "RepublishTopic" };
         let line = json!({
             "eventType": "RuleExecution",

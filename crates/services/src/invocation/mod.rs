@@ -239,7 +239,7 @@ impl Services {
             Next::Gone { .. } => vec![delete(row.key(), expected)],
             Next::Again => vec![put(row.key(), &row, expected)],
             Next::GivenUp { condition, response, .. } => {
-                tracing::warn!(function = %row.function_arn, rule = %row.rule, request_id = %row.request_id, %condition, response = %dead_letter::cut(response), "an invocation was given up");
+                tracing::warn!(function = %row.function_arn, rule = %row.rule, request_id = %row.request_id, %condition, response = dead_letter::cut(response), "an invocation was given up");
                 let mut writes = vec![delete(row.key(), expected)];
                 if handed_on.is_none() {
                     let (kept, more) = self.keep_letter(&row, condition, response, now);
