@@ -19,6 +19,8 @@ pub struct Mosquitto {
     root_ca: PathBuf,
     credential: Option<Credential>,
     openssl_conf: Option<PathBuf>,
+    /// Of whichever program is called.
+    arguments: Vec<String>,
 }
 
 impl Mosquitto {
@@ -29,6 +31,7 @@ impl Mosquitto {
             root_ca: root_ca.to_owned(),
             credential: None,
             openssl_conf: None,
+            arguments: Vec::new(),
         }
     }
 
@@ -48,6 +51,11 @@ impl Mosquitto {
         self
     }
 
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
     /// `mosquitto_pub ... -q 1 -t TOPIC -i CLIENT -m MESSAGE -d`, with the walkthrough's `--tls-version tlsv1.2`.
     pub fn publish(&self, client_id: &str, topic: &str, message: &str) -> Finished {
         let mut command = self.command("mosquitto_pub", client_id);
@@ -59,7 +67,10 @@ impl Mosquitto {
     pub fn subscribe(&self, client_id: &str, filter: &str, count: usize) -> Running {
         let mut command = self.command("mosquitto_sub", client_id);
         let count = count.to_string();
-        command.args(["-q", "1", "-t", filter, "-C", &count, "-W", "25", "-v"]);
+        command.args(["-q", "1", "-t", filter, "-C", &count, "-W", "25"]);
+        if !self.arguments.iter().any(|argument| argument == "-F") {
+            command.arg("-v");
+        }
         start(&mut command, &[])
     }
 
@@ -69,6 +80,7 @@ impl Mosquitto {
         if let Some(credential) = &self.credential {
             command.arg("--cert").arg(&credential.certificate).arg("--key").arg(&credential.key);
         }
+        command.args(&self.arguments);
         match &self.openssl_conf {
             Some(path) => command.env("OPENSSL_CONF", path),
             None => command.env_remove("OPENSSL_CONF"),

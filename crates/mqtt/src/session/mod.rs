@@ -460,7 +460,10 @@ impl Session {
             true => reason.code,
             false => ReasonCode::UnspecifiedError,
         };
-        self.writer.write_with_reason(reason, |properties| Packet::Disconnect(Disconnect { code, properties }));
+        // Always with words: paho reads the code of a DISCONNECT only if properties follow it.
+        let words = reason.words.clone().unwrap_or_else(|| code.words().to_owned());
+        let reason = Reason::new(code, words);
+        self.writer.write_with_reason(&reason, |properties| Packet::Disconnect(Disconnect { code, properties }));
     }
 
     fn write_answers(&mut self, answers: Answers, packet: impl Fn(Vec<ReasonCode>, Properties) -> Packet) {

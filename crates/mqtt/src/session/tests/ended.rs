@@ -81,7 +81,7 @@ fn the_server_says_why_it_goes() {
     };
     let mut scene = Scene::five([]);
     scene.session.close(ReasonCode::SessionTakenOver);
-    assert_eq!(words(&mut scene), (ReasonCode::SessionTakenOver, None));
+    assert_eq!(words(&mut scene), (ReasonCode::SessionTakenOver, Some("session taken over".to_owned())));
     assert!(scene.session.is_closed());
     let mut scene = Scene::five([]);
     scene.session.close(Reason::new(ReasonCode::AdministrativeAction, "revoked"));
@@ -89,7 +89,7 @@ fn the_server_says_why_it_goes() {
     // A code that DISCONNECT does not have.
     let mut scene = Scene::five([]);
     scene.session.close(ReasonCode::Banned);
-    assert_eq!(words(&mut scene), (ReasonCode::UnspecifiedError, None));
+    assert_eq!(words(&mut scene), (ReasonCode::UnspecifiedError, Some("unspecified error".to_owned())));
     // Before CONNACK, and in 3.1.1, there is nothing to say it with.
     let mut scene = Scene::of(Version::V5, FULL);
     assert!(matches!(scene.send(connect_5([])), Some(Action::Connect(_))));
