@@ -9,17 +9,24 @@ use regex::{Captures, Regex, RegexBuilder};
 use crate::sql::evaluation::Evaluation;
 use crate::sql::value::Value;
 
-/// A pattern as it is written, and its program.
 const PATTERN_BYTES_MAX: usize = 1024;
-const PROGRAM_BYTES_MAX: usize = 64 * 1024;
+/// The sizes of program that are told apart; a pattern that needs more than the last is none.
+const PROGRAM_BYTES: [usize; 7] = [1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16];
 
-/// What it costs the budget of an evaluation to compile a pattern that is only known with the message, and to look at one
-/// byte of text: the engine may visit each of some hundred states for it.
+/// What it costs the budget of an evaluation to compile a pattern that is only known with the message.
 const COMPILING_COST_BYTES: usize = 128 * 1024;
-const LOOKING_COST_BYTES: usize = 32;
+/// Looking at a byte of text costs the program's size over this: the engine may visit each of the program's states for it,
+/// which was measured at a microsecond for a program of 1 KiB. So the budget is some tenths of a second.
+const PROGRAM_BYTES_PER_COST: usize = 20;
 
 #[derive(Clone, Debug)]
-pub(in crate::sql) struct Pattern(Regex);
+pub(in crate::sql) struct Pattern {
+    regex: Regex,
+    /// For each byte that is looked at.
+    cost_bytes: usize,
+    /// Whether a search may look far beyond the match that it finds.
+    looks_ahead: bool,
+}
 
 impl Pattern {
     /// `None` for what is no regular expression.
@@ -27,12 +34,35 @@ impl Pattern {
         if pattern.len() > PATTERN_BYTES_MAX {
             return None;
         }
-        RegexBuilder::new(&in_rust(pattern)).size_limit(PROGRAM_BYTES_MAX).nest_limit(32).build().ok().map(Self)
+        // Without repetition a match is no longer than the pattern.
+        let looks_ahead = pattern.contains(['*', '+', '{']);
+        let pattern = in_rust(pattern);
+        for program_bytes in PROGRAM_BYTES {
+            match RegexBuilder::new(&pattern).size_limit(program_bytes).nest_limit(32).build() {
+                Ok(regex) => {
+                    let cost_bytes = program_bytes / PROGRAM_BYTES_PER_COST * regex.captures_len();
+                    return Some(Self { regex, cost_bytes, looks_ahead });
+                }
+                Err(regex::Error::CompiledTooBig(_)) => {}
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     pub fn compile_for(evaluation: &Evaluation<'_>, pattern: &Value) -> Option<Self> {
         let pattern = pattern.to_text()?;
         if evaluation.afford(COMPILING_COST_BYTES) { Self::compile(&pattern) } else { None }
+    }
+
+    fn may_look_at(&self, evaluation: &Evaluation<'_>, bytes: usize) -> bool {
+        evaluation.afford(bytes.saturating_mul(self.cost_bytes))
+    }
+
+    /// The text, if the evaluation can afford to look at it.
+    fn looked_at(&self, evaluation: &Evaluation<'_>, text: &Value) -> Option<String> {
+        let text = text.to_text()?;
+        self.may_look_at(evaluation, text.len()).then_some(text)
     }
 }
 
@@ -63,37 +93,33 @@ fn in_rust(pattern: &str) -> String {
     written
 }
 
-/// The text, if the evaluation can afford to look at it.
-fn looked_at(evaluation: &Evaluation<'_>, text: &Value) -> Option<String> {
-    let text = text.to_text()?;
-    evaluation.afford(text.len().saturating_mul(LOOKING_COST_BYTES)).then_some(text)
-}
-
 pub(super) fn matches(evaluation: &Evaluation<'_>, pattern: &Pattern, arguments: &[Cow<'_, Value>]) -> Option<Value> {
     let [text, _] = arguments else { return None };
-    Some(Value::Boolean(pattern.0.is_match(&looked_at(evaluation, text)?)))
+    Some(Value::Boolean(pattern.regex.is_match(&pattern.looked_at(evaluation, text)?)))
 }
 
 /// The first match.
 pub(super) fn substr(evaluation: &Evaluation<'_>, pattern: &Pattern, arguments: &[Cow<'_, Value>]) -> Option<Value> {
     let [text, _] = arguments else { return None };
-    let text = looked_at(evaluation, text)?;
-    pattern.0.find(&text).map(|found| Value::text(found.as_str()))
+    let text = pattern.looked_at(evaluation, text)?;
+    pattern.regex.find(&text).map(|found| Value::text(found.as_str()))
 }
 
 pub(super) fn replace(evaluation: &Evaluation<'_>, pattern: &Pattern, arguments: &[Cow<'_, Value>]) -> Option<Value> {
     let [text, _, by] = arguments else { return None };
-    let (text, by) = (looked_at(evaluation, text)?, Replacement::parse(&by.to_text()?, &pattern.0)?);
+    let (text, by) = (pattern.looked_at(evaluation, text)?, Replacement::parse(&by.to_text()?, &pattern.regex)?);
     let (mut replaced, mut from) = (String::new(), 0);
-    for found in pattern.0.captures_iter(&text) {
+    for found in pattern.regex.captures_iter(&text) {
         let whole = found.get(0)?;
         let before = replaced.len();
         replaced.push_str(text.get(from..whole.start())?);
         by.write(&found, &mut replaced);
-        if !evaluation.afford(replaced.len() - before) {
+        from = whole.end();
+        // `.*x|a` looks to the end of the text for each `a`.
+        let ahead = if pattern.looks_ahead { text.len() - from } else { 0 };
+        if !evaluation.afford(replaced.len() - before) || !pattern.may_look_at(evaluation, ahead) {
             return None;
         }
-        from = whole.end();
     }
     replaced.push_str(text.get(from..)?);
     Some(Value::Text(replaced))

@@ -171,6 +171,28 @@ fn functions_of_patterns() {
     check_value("regexp_replace(a, 'x', a)", &large, super::SKIPPED);
 }
 
+/// The engine is linear in the text, times the states of the pattern; that product is what is bounded.
+#[test]
+fn patterns_are_bounded() {
+    let payload = |text: &str, count: usize| format!(r#"{{"a":"{}","b":"[ab]{{0,200}}x"}}"#, text.repeat(count));
+    let (long, short) = (payload("ab", 60_000), payload("a,b", 1000));
+    for expression in [
+        "regexp_matches(a, '[ab]{0,200}x')",
+        "regexp_matches(a, '((a?){20}){10}b{20}c')",
+        "regexp_matches(a, b)",
+        "regexp_substr(a, '(([ab]{0,30})x){0,10}$')",
+        "regexp_replace(a, '.*x|a', 'b')",
+    ] {
+        check_value(expression, &long, super::SKIPPED);
+    }
+    for (expression, expected) in [("regexp_matches(a, 'ab')", "true"), ("regexp_substr(a, '^[ab]{2}')", "\"ab\"")] {
+        check_value(expression, &long, expected);
+    }
+    check_value("length(regexp_replace(a, ',', ';'))", &short, "3000");
+    check_value("regexp_matches(a, '[ab]{0,200}x')", &short, "false");
+    check_value("regexp_replace(a, '.*x|a', 'b')", &short, super::SKIPPED);
+}
+
 #[test]
 fn functions_of_chance() {
     for (expression, expected) in [
