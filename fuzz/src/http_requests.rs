@@ -25,10 +25,10 @@ pub fn http_requests(data: &[u8]) {
         Reading::Input { operation, input } => {
             assert!(!operation.is_empty());
             assert!(input.is_object() || service == "logs", "{operation}: {input}");
-            assert!(
-                !request.path.split('/').any(|part| part == "." || part == ".."),
-                "what is signed is what is meant"
-            );
+            // The others name their operations elsewhere, and take any path.
+            let by_path = ["execute-api", "iot", "iotdata", "iotdevicegateway", "lambda"].contains(&service);
+            let has_dots = request.path.split('/').any(|part| part == "." || part == "..");
+            assert!(!(by_path && has_dots), "what is signed is what is meant");
         }
         Reading::Refused(answer) => check_refusal(answer),
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+const MESSAGE_CHARS_MAX: usize = 300;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MalformedPolicy {
     pub message: String,
@@ -26,11 +28,20 @@ impl Fault {
         let before = document.get(..self.at).unwrap_or(document);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         MalformedPolicy {
-            message: self.message,
+            message: cut(self.message),
             line: before.matches('\n').count() + 1,
             column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
         }
     }
+}
+
+/// What is quoted of a document may be all of it.
+fn cut(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARS_MAX) {
+        message.truncate(end);
+        message.push_str("...");
+    }
+    message
 }
 
 impl fmt::Display for MalformedPolicy {
