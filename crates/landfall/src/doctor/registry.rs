@@ -27,7 +27,7 @@ pub fn findings(inspection: &Inspection, now: Timestamp) -> Vec<Finding> {
     }
     if inspection.dead_letters > 0 {
         let text = format!(
-            "{} calls of functions were given up; the functions' logs say why: aws logs filter-log-events --log-group-name /aws/lambda/NAME",
+            "{} calls of functions were given up; look at them, and replay them once the function is mended: landfall dead-letters",
             inspection.dead_letters
         );
         findings.push(Finding::note("dead letters", text));
