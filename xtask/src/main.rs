@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 mod check;
 mod codegen;
+mod compatibility;
 mod fuzz;
 mod models;
 mod run;
@@ -18,6 +19,7 @@ usage: cargo xtask <verb>
   setup               only install what the tests need
   models --from DIR   reduce botocore's service models (DIR is its data directory) to models/
   codegen             make the Rust shapes and tables from models/
+  compatibility       renew the tables of docs/aws-compatibility.md
   keep-data-directory NUMBER
                       make a data directory that later versions must open, with today's server
   fuzz TARGET SECONDS run libFuzzer over one target (needs nightly and cargo-fuzz: docs/fuzzing.md)";
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["models", "--from", data] => models::reduce_all(&root(), &PathBuf::from(data)),
         ["fuzz", target, seconds] => fuzz::fuzz(&root(), target, seconds),
         ["keep-data-directory", number] => check::keep_data_directory(&root(), number),
+        ["compatibility"] => compatibility::write(&root()),
         ["codegen"] => codegen::write(&root()),
         _ => Err(USAGE.to_owned()),
     };

@@ -2,8 +2,8 @@
 //! The output is checked in; a test fails when it differs from what the models give.
 
 mod dispatch;
-mod model;
-mod names;
+pub mod model;
+pub mod names;
 mod patterns;
 mod shapes;
 mod tables;
