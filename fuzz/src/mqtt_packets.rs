@@ -19,9 +19,10 @@ pub fn mqtt_packets(data: &[u8]) {
     assert_eq!(whole, pieces, "cut into pieces of {cut} bytes");
 
     let mut version = if side % 3 == 2 { Version::V5 } else { Version::V311 };
+    let mut is_open = side % 3 == 0;
     for packet in &whole.packets {
-        // A client knows its version and hears of no other.
-        if let (Packet::Connect(connect), 0) = (packet, side % 3) {
+        // The first CONNECT decides; a client knows its version and hears of no other.
+        if let (Packet::Connect(connect), true) = (packet, std::mem::take(&mut is_open)) {
             version = connect.version;
         }
         check_round_trip(packet, version);
