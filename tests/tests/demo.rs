@@ -92,10 +92,9 @@ fn mistakes_are_named() {
     std::fs::write(&file, "").expect("room for a file");
     let (config, file) = (config.display().to_string(), file.display().to_string());
     let nowhere = data.file("nothing-here").display().to_string();
-    let cases: [(&[&str], &[&str]); 7] = [
+    let cases: [(&[&str], &[&str]); 6] = [
         (&["--region", "nowhere"], &["region", "nowhere"]),
         (&["--account-id", "12"], &["account_id", "12"]),
-        (&["--api-addr", "0.0.0.0:0"], &["api_addr", "--insecure-http"]),
         (&["--server-cert", "some.pem"], &["server_cert", "server_key"]),
         (&["--config", &config], &["wrong.toml", "regoin"]),
         (&["--config", &nowhere], &["nothing-here"]),

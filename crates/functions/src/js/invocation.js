@@ -136,13 +136,15 @@ exports.begin = function (eventText, requestId, logStream) {
     else succeed(value);
   };
   const context = contextFor(facts, settle);
+  // Null is what the engine throws when not even the error for "out of memory" can be allocated.
+  const thrown = (error) => error === null ? host.outOfMemory() : context.fail(error);
   try {
     const result = handler(JSON.parse(eventText), context, settle);
     if (result !== null && result !== undefined && typeof result.then === 'function') {
-      result.then(context.succeed, context.fail);
+      result.then(context.succeed, thrown);
     }
   } catch (error) {
-    context.fail(error);
+    thrown(error);
   }
 };
 
