@@ -23,21 +23,21 @@ pub fn main(arguments: &DeadLettersArguments) -> Result<(), Sentence> {
             None => list(data_dir, arguments.json).await,
             Some(DeadLetterVerb::Show { id }) => {
                 let letter = client::get_own(data_dir, &path_of(id), "").await?;
-                println!("{}", serde_json::to_string_pretty(&letter).map_err(|err| err.to_string())?);
+                say!("{}", serde_json::to_string_pretty(&letter).map_err(|err| err.to_string())?);
                 Ok(())
             }
             Some(DeadLetterVerb::Replay { ids, all }) => {
                 for id in named(data_dir, ids, *all).await? {
                     let path = format!("{}/replay", path_of(&id));
                     let answer = client::call_own(data_dir, Method::POST, &path, "").await?;
-                    println!("{id} replayed as {}", answer["invocationId"].as_str().unwrap_or_default());
+                    say!("{id} replayed as {}", answer["invocationId"].as_str().unwrap_or_default());
                 }
                 Ok(())
             }
             Some(DeadLetterVerb::Drop { ids, all }) => {
                 for id in named(data_dir, ids, *all).await? {
                     client::call_own(data_dir, Method::DELETE, &path_of(&id), "").await?;
-                    println!("{id} dropped");
+                    say!("{id} dropped");
                 }
                 Ok(())
             }
@@ -54,13 +54,13 @@ pub fn pending(arguments: &InvocationsArguments) -> Result<(), Sentence> {
             let page: PendingPage = read(answer)?;
             count += page.invocations.len();
             for invocation in &page.invocations {
-                print!("{}", if arguments.json { line(invocation)? } else { pending_text(invocation) });
+                say!("{}", if arguments.json { line(invocation)? } else { pending_text(invocation) });
             }
             let Some(next) = page.next else { break };
             query = after(&next);
         }
         if count == 0 && !arguments.json {
-            println!("No asynchronous invocation waits.");
+            say!("No asynchronous invocation waits.");
         }
         Ok(())
     })
@@ -69,10 +69,10 @@ pub fn pending(arguments: &InvocationsArguments) -> Result<(), Sentence> {
 async fn list(data_dir: &Path, as_json: bool) -> Result<(), Sentence> {
     let letters = all(data_dir).await?;
     if letters.is_empty() && !as_json {
-        println!("No dead letters: no asynchronous invocation was given up.");
+        say!("No dead letters: no asynchronous invocation was given up.");
     }
     for letter in &letters {
-        print!("{}", if as_json { line(letter)? } else { letter_text(letter) });
+        say!("{}", if as_json { line(letter)? } else { letter_text(letter) });
     }
     Ok(())
 }
@@ -109,8 +109,7 @@ fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Sentence> {
 }
 
 fn line<T: Serialize>(value: &T) -> Result<String, Sentence> {
-    let json = serde_json::to_string(value).map_err(|err| err.to_string())?;
-    Ok(format!("{json}\n"))
+    serde_json::to_string(value).map_err(|err| err.to_string().into())
 }
 
 /// What happened in the first line, the facts below it.
@@ -130,14 +129,13 @@ fn letter_text(letter: &DeadLetter) -> String {
             let _ = writeln!(text, "    {name:<12}{}", shown(&value));
         }
     }
-    text.push('\n');
     text
 }
 
 fn pending_text(invocation: &PendingInvocation) -> String {
     let rule = invocation.rule.as_ref().map(|rule| format!("  rule {rule}")).unwrap_or_default();
     format!(
-        "{}  next {}  {}{rule}  {} failures, {} delays, {} bytes\n",
+        "{}  next {}  {}{rule}  {} failures, {} delays, {} bytes",
         invocation.id,
         invocation.next_at.to_rfc3339(),
         invocation.function_arn,

@@ -22,20 +22,20 @@ pub fn main(arguments: &EnvArguments) -> Result<(), Sentence> {
         ("LANDFALL_ENDPOINT", &run.endpoint),
         ("LANDFALL_MQTT_PORT", &run.mqtt_addr.port().to_string()),
     ] {
-        println!("export {name}={}", quoted(value));
+        say!("export {name}={}", quoted(value));
     }
     for (name, value) in
         [("LANDFALL_ROOT_CA", root_ca.as_deref()), ("AWS_CA_BUNDLE", bundle), ("NODE_EXTRA_CA_CERTS", bundle)]
     {
         match value {
-            Some(value) => println!("export {name}={}", quoted(value)),
-            None => println!("unset {name}"),
+            Some(value) => say!("export {name}={}", quoted(value)),
+            None => say!("unset {name}"),
         }
     }
     // Whatever the shell had before would win over the keys, or be sent along with them.
-    println!("unset AWS_SESSION_TOKEN AWS_PROFILE");
+    say!("unset AWS_SESSION_TOKEN AWS_PROFILE");
     // Command lines older than 1.29 and 2.13 do not know AWS_ENDPOINT_URL.
-    println!("alias aws={}", quoted(&format!("aws --endpoint-url {url}")));
+    say!("alias aws={}", quoted(&format!("aws --endpoint-url {url}")));
     Ok(())
 }
 

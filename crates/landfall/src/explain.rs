@@ -16,15 +16,15 @@ pub fn main(arguments: &ExplainArguments) -> Result<(), Sentence> {
         .map_err(|err| format!("the server's records cannot be read: {err}."))?;
     if arguments.json {
         for record in &records {
-            println!("{}", serde_json::to_string(record).map_err(|err| err.to_string())?);
+            say!("{}", serde_json::to_string(record).map_err(|err| err.to_string())?);
         }
         return Ok(());
     }
     if records.is_empty() {
-        println!("No refused or ended connection fits. Connections that ended as the device asked leave no record.");
+        say!("No refused or ended connection fits. Connections that ended as the device asked leave no record.");
     }
     for record in &records {
-        print!("{}", text(record));
+        say!("{}", text(record));
     }
     Ok(())
 }
@@ -67,7 +67,6 @@ fn text(record: &AdmissionRecord) -> String {
             let _ = writeln!(text, "    {name:<12}{}", shown(&value));
         }
     }
-    text.push('\n');
     text
 }
 

@@ -8,7 +8,7 @@ pub fn main(arguments: &HealthArguments) -> Result<(), Sentence> {
     let text = String::from_utf8_lossy(&answer.body).into_owned();
     let page: serde_json::Value =
         serde_json::from_str(&text).map_err(|err| format!("the server's answer is not JSON: {err}."))?;
-    println!("{}", serde_json::to_string_pretty(&page).map_err(|err| err.to_string())?);
+    say!("{}", serde_json::to_string_pretty(&page).map_err(|err| err.to_string())?);
     match (answer.status, page["store"]["failure"].as_str()) {
         (200, _) => Ok(()),
         (_, Some(failure)) => Err(failure.into()),

@@ -1,6 +1,14 @@
 //! The binary: reads the configuration, opens the store, builds the rest, listens, drains on shutdown; and the verbs of
 //! the command line. If a test needs something that is here, it is in the wrong crate.
 
+/// `println!` for a reader that may have gone: `landfall explain | head -1` is no fault.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 mod banner;
 mod cli;
 mod client;

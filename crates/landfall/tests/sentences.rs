@@ -1,6 +1,6 @@
 //! Misused, the program ends with one plain sentence that names what is wrong and what to do.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use rcgen::{CertificateParams, KeyPair};
 use time::{Duration, OffsetDateTime};
@@ -111,5 +111,22 @@ fn the_certificate_of_the_operator_must_be_usable() {
         let mut arguments = vec!["serve", "--data-dir", &data, "--server-cert", &certificate, "--server-key", &key];
         arguments.extend(more);
         check(&arguments, &[], named);
+    }
+}
+
+/// `landfall ... | head -1`
+#[test]
+fn a_reader_that_has_gone_is_no_fault() {
+    let temporary = tempfile::tempdir().expect("a temporary directory");
+    for arguments in
+        [&["ca", "new"][..], &["device", "new"], &["doctor", "--api-addr", "127.0.0.1:0", "--mqtt-addr", "127.0.0.1:0"]]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
+        command.args(arguments).env_clear().current_dir(temporary.path());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{arguments:?}: {said}");
     }
 }

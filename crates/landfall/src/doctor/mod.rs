@@ -66,14 +66,14 @@ impl fmt::Display for Finding {
 pub fn main(flags: &ServeFlags) -> ExitCode {
     let findings = findings(flags);
     for finding in &findings {
-        println!("{finding}");
+        say!("{finding}");
     }
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
     match (count(Verdict::Wrong), count(Verdict::Note)) {
-        (0, 0) => println!("\nEverything is as it should be."),
-        (0, notes) => println!("\nNothing is wrong; {notes} to look at."),
+        (0, 0) => say!("\nEverything is as it should be."),
+        (0, notes) => say!("\nNothing is wrong; {notes} to look at."),
         (wrong, _) => {
-            println!("\n{wrong} to mend.");
+            say!("\n{wrong} to mend.");
             return ExitCode::FAILURE;
         }
     }

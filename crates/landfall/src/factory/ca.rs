@@ -32,17 +32,17 @@ fn new(arguments: &NewCa) -> Result<(), Sentence> {
     let key_path = folder.write_key(KEY, &ca.key().pem()).map_err(sentence)?;
     let certificate_path = folder.write_certificate(CERTIFICATE, &ca.certificate_pem()).map_err(sentence)?;
     let certificate = ca.certificate();
-    println!("CA           {} ({})", certificate.subject().to_text(), certificate.key_kind());
-    println!("Id           {}", ca.id());
-    println!("Valid until  {}", day(certificate.not_after()));
-    println!("Certificate  {}", certificate_path.display());
-    println!("Key          {} (keep it secret: whoever has it can make devices)", key_path.display());
+    say!("CA           {} ({})", certificate.subject().to_text(), certificate.key_kind());
+    say!("Id           {}", ca.id());
+    say!("Valid until  {}", day(certificate.not_after()));
+    say!("Certificate  {}", certificate_path.display());
+    say!("Key          {} (keep it secret: whoever has it can make devices)", key_path.display());
     let files = CaFiles { ca: certificate_path, ca_key: None };
     if let Some(code) = &arguments.registration_code {
         return write_verification(&ca, code, &folder, &files.ca);
     }
     let Some(client) = client else {
-        println!("\nNext, register it with the running server:\n  landfall ca register --ca {}", quoted(&files.ca));
+        say!("\nNext, register it with the running server:\n  landfall ca register --ca {}", quoted(&files.ca));
         return Ok(());
     };
     let registered =
@@ -66,9 +66,9 @@ fn write_verification(ca: &Ca, code: &str, folder: &Folder, ca_path: &Path) -> R
     let verification = ca.verification(code.trim()).map_err(sentence)?;
     let request = folder.write_certificate(REQUEST, &verification.request_pem).map_err(sentence)?;
     let certificate = folder.write_certificate(VERIFICATION, &verification.certificate_pem).map_err(sentence)?;
-    println!("Verification request      {}", request.display());
-    println!("Verification certificate  {}", certificate.display());
-    println!(
+    say!("Verification request      {}", request.display());
+    say!("Verification certificate  {}", certificate.display());
+    say!(
         "\nNext, register the CA:\n  aws iot register-ca-certificate --ca-certificate file://{} --verification-certificate file://{} --set-as-active --allow-auto-registration",
         quoted(ca_path),
         quoted(&certificate)
@@ -81,8 +81,8 @@ fn register(arguments: &RegisterCa) -> Result<(), Sentence> {
     let client = endpoint::client(&arguments.registration.endpoint)?;
     let how = arguments.registration.how();
     let id = serve::block_on(async { ca.register(&client, how).await.map_err(sentence) })?;
-    println!("CA           {}", ca.certificate().subject().to_text());
-    println!("Id           {id}");
+    say!("CA           {}", ca.certificate().subject().to_text());
+    say!("Id           {id}");
     say_registered(&arguments.registration, &arguments.files);
     Ok(())
 }
@@ -91,10 +91,10 @@ fn say_registered(registration: &Registration, files: &CaFiles) {
     let how = registration.how();
     let status = if how.set_as_active { "ACTIVE" } else { "INACTIVE" };
     let auto = if how.allow_auto_registration { "on" } else { "off" };
-    println!("Registered   {status}, auto-registration {auto}");
+    say!("Registered   {status}, auto-registration {auto}");
     let mut ca = format!("--ca {}", quoted(&files.ca));
     if files.ca_key.is_some() {
         ca.push_str(&format!(" --ca-key {}", quoted(&key_path(files))));
     }
-    println!("\nNext, make a device:\n  landfall device new {ca} --name my-device --out devices");
+    say!("\nNext, make a device:\n  landfall device new {ca} --name my-device --out devices");
 }

@@ -43,17 +43,17 @@ fn new(arguments: &NewDevice) -> Result<(), Sentence> {
 
     let (Some(first), Some(name)) = (made.first(), names.first()) else { return Ok(()) };
     if let [device] = made.as_slice() {
-        println!("Certificate  {}", device.certificate.display());
-        println!("Key          {} (keep it secret: whoever has it is the device)", device.key.display());
-        println!("Chain        {} (the certificate and its CA's, which devices send)", device.chain.display());
-        println!("Id           {}", device.id);
+        say!("Certificate  {}", device.certificate.display());
+        say!("Key          {} (keep it secret: whoever has it is the device)", device.key.display());
+        say!("Chain        {} (the certificate and its CA's, which devices send)", device.chain.display());
+        say!("Id           {}", device.id);
     } else {
-        println!("Made {} devices in {}:", made.len(), arguments.output.out.display());
-        println!("  {name}{CERTIFICATE}, {name}{KEY} and {name}{CHAIN}, and so on");
+        say!("Made {} devices in {}:", made.len(), arguments.output.out.display());
+        say!("  {name}{CERTIFICATE}, {name}{KEY} and {name}{CHAIN}, and so on");
     }
     let clipped = if window.not_after < wished.not_after { ", as long as the CA" } else { "" };
-    println!("Valid until  {}{clipped}", day(window.not_after));
-    println!("\nNext, connect:\n  {}", connect(first, name, &arguments.data_dir));
+    say!("Valid until  {}{clipped}", day(window.not_after));
+    say!("\nNext, connect:\n  {}", connect(first, name, &arguments.data_dir));
     Ok(())
 }
 

@@ -30,11 +30,11 @@ pub fn main(arguments: &SimulateArguments) -> Result<(), Sentence> {
             Some(ca) => ca,
             None => prepare(&run, &data_dir, arguments).await?,
         };
-        println!("Making {} devices of {} ...", arguments.devices, ca.certificate().subject().to_text());
+        say!("Making {} devices of {} ...", arguments.devices, ca.certificate().subject().to_text());
         let devices = manufacture(&ca, &run, arguments)?;
         let outcome = land(devices, &run, arguments).await;
         if !is_own {
-            println!("The CA, a role, a function and a rule of the simulation stay in the registry, with its devices.");
+            say!("The CA, a role, a function and a rule of the simulation stay in the registry, with its devices.");
         }
         outcome.report()
     })
@@ -49,7 +49,7 @@ async fn prepare(run: &RunFile, data_dir: &DataDir, arguments: &SimulateArgument
     let name = format!("simulation_{}", ca.id().to_string().get(..12).unwrap_or_default());
     let activation = Activation::named(&name, client).await.map_err(sentence)?;
     activation.set_up(ca.id()).await.map_err(sentence)?;
-    println!("CA, role, function and rule are set up as {name}.");
+    say!("CA, role, function and rule are set up as {name}.");
     Ok(ca)
 }
 
@@ -126,17 +126,17 @@ impl Outcome {
             let took = Sample::new(self.landings.iter().map(ms).collect());
             let connections = Sample::new(self.landings.iter().map(|landing| landing.connections.into()).collect());
             let count = self.landings.len();
-            println!(
+            say!(
                 "{count} devices landed in {:.1} s: {:.0}/s",
                 self.took.as_secs_f64(),
                 count as f64 / self.took.as_secs_f64()
             );
-            println!(
+            say!(
                 "  first connection to CONNACK, ms: p50 {:.0}, p99 {:.0}",
                 took.percentile(50.0),
                 took.percentile(99.0)
             );
-            println!("  connections per device: {:.2}", connections.mean());
+            say!("  connections per device: {:.2}", connections.mean());
         }
         if self.failures.is_empty() {
             return Ok(());
