@@ -83,6 +83,8 @@ struct Inner {
     invocations: Invocations,
     /// Rings when an outbox row has been committed.
     outbox: Notify,
+    /// Held by the one transaction that others were faster than too often.
+    contended: tokio::sync::Mutex<()>,
 }
 
 impl Services {
@@ -110,6 +112,7 @@ impl Services {
                 policy_documents: PolicyDocuments::default(),
                 invocations: Invocations::default(),
                 outbox: Notify::new(),
+                contended: tokio::sync::Mutex::default(),
             }),
         };
         services.reload_cas()?;

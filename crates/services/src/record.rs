@@ -10,8 +10,10 @@ use store::{CommitError, Expect, Record, StoreError, Write};
 
 use crate::{Error, Services};
 
-/// How often a read-modify-write is tried again when somebody else was faster.
-const ATTEMPTS_MAX: usize = 16;
+/// How often a read-modify-write is tried when somebody else was faster, before it waits for its turn.
+const EAGER_ATTEMPTS: usize = 4;
+/// How often it is tried once it has its turn: only the eager ones are in its way then, each for a few attempts.
+const PATIENT_ATTEMPTS_MAX: usize = 64;
 
 /// Records read between two chances for other tasks to run.
 const CHUNK: usize = 256;
@@ -190,17 +192,23 @@ impl Services {
         }
     }
 
-    /// Reads, decides and commits; decides again on what is there now if somebody else was faster.
+    /// Reads, decides and commits; decides again on what is there now if somebody else was faster. Where many change one
+    /// record at once, each comes to its turn.
     pub(crate) async fn transact<T>(
         &self,
         mut decide: impl FnMut() -> Result<(Vec<Write>, T), Error>,
     ) -> Result<T, Error> {
-        for _ in 0..ATTEMPTS_MAX {
+        let mut turn = None;
+        for attempt in 0..EAGER_ATTEMPTS + PATIENT_ATTEMPTS_MAX {
+            if attempt == EAGER_ATTEMPTS {
+                turn = Some(self.inner.contended.lock().await);
+            }
             let (writes, answer) = decide()?;
             if writes.is_empty() || self.commit(writes).await? == Committed::Done {
                 return Ok(answer);
             }
         }
+        drop(turn);
         Err(Error::internal("other callers kept changing the same record; try again"))
     }
 }

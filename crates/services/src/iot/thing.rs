@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use domain::{Arn, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::Expect;
+use store::{Expect, Write};
 
 use super::Iot;
 use super::page::{NamePage, Page};
@@ -164,8 +164,12 @@ impl Iot {
                     let message = format!("Cannot delete. Thing {name} is still attached to one or more principals");
                     return Err(invalid(&message));
                 }
-                // Attaching writes the thing: no principal can come in between the looking and the deleting.
-                Ok((vec![delete(thing_key(name), Expect::Revision(found.revision))], ()))
+                // Attaching only leans on the thing: that nobody has it must hold when it goes.
+                let writes = vec![
+                    delete(thing_key(name), Expect::Revision(found.revision)),
+                    Write::nothing_below(principals_prefix(name)),
+                ];
+                Ok((writes, ()))
             })
             .await?;
         Ok(DeleteThingResponse {})

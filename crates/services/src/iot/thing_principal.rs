@@ -98,9 +98,10 @@ impl Iot {
                 let others: Vec<_> = services.find_all::<ThingPrincipalRecord>(&things_prefix(id))?;
                 let others: Vec<_> = others.into_iter().filter(|(name, _)| name != thing).collect();
                 check_kind(&kind, principal, &others.iter().map(|(_, other)| &other.value).collect::<Vec<_>>())?;
-                // Both are written back unchanged: neither can be deleted, nor another thing attached, in between.
+                // The certificate is written back unchanged: no other thing can be attached in between. On the thing the
+                // commit only leans: a fleet's functions may attach the same one at once.
                 let mut writes: Vec<Write> = vec![
-                    put(thing_key(thing), &found.value, Expect::Revision(found.revision)),
+                    Write::lean_on(thing_key(thing), found.revision),
                     put(certificate_key(id), &certificate.value, Expect::Revision(certificate.revision)),
                 ];
                 let record = ThingPrincipalRecord { kind: kind.clone() };

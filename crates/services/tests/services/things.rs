@@ -199,3 +199,45 @@ async fn policies_see_the_thing_of_a_connection() {
     world.done("iot:DetachThingPrincipal", json!({ "thingName": "pump", "principal": principal })).await;
     assert!(!may("pump/8"), "detached");
 }
+
+/// A fleet's functions attach the same thing, or change it, all at once: none is turned away, and a thing that is deleted
+/// meanwhile is attached to nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thing_may_be_changed_by_many_at_once() {
+    let world = World::new();
+    let ca = world.registered_ca("Factory").await;
+    world.done("iot:CreateThing", thing("gateway", json!({ "n": "0" }))).await;
+    let mut principals = Vec::new();
+    for n in 0..40 {
+        let device = device(&ca, &format!("device-{n}"));
+        world.connect(&device, "d").await.expect_err("registered, not admitted");
+        principals.push(certificate_arn(&id_of(&device)));
+    }
+    let world = std::sync::Arc::new(world);
+    let mut calls = tokio::task::JoinSet::new();
+    for principal in principals.clone() {
+        let world = std::sync::Arc::clone(&world);
+        calls.spawn(async move {
+            world.done("iot:AttachThingPrincipal", json!({ "thingName": "gateway", "principal": principal })).await;
+            world.done("iot:UpdateThing", json!({ "thingName": "gateway" })).await;
+        });
+    }
+    calls.join_all().await;
+    let described = world.done("iot:DescribeThing", json!({ "thingName": "gateway" })).await;
+    assert_eq!(described["version"], 41);
+
+    let mut calls = tokio::task::JoinSet::new();
+    for principal in principals {
+        let world = std::sync::Arc::clone(&world);
+        calls.spawn(async move {
+            let pair = json!({ "thingName": "gateway", "principal": principal });
+            world.done("iot:DetachThingPrincipal", pair.clone()).await;
+            // Deleting comes in between for some: gone, or kept by another's attachment.
+            let _ = world.call("iot:DeleteThing", json!({ "thingName": "gateway" })).await;
+            let _ = world.call("iot:AttachThingPrincipal", pair).await;
+        });
+    }
+    calls.join_all().await;
+    let is_there = world.call("iot:DescribeThing", json!({ "thingName": "gateway" })).await.is_ok();
+    assert!(is_there || world.keys("iot/thing-principal/").is_empty(), "attached to a thing that is gone");
+}
