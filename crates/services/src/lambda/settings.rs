@@ -162,6 +162,10 @@ fn refuse_unserved(input: &CreateFunctionRequest) -> Result<(), Error> {
     refuse_asked(&[
         ("PackageType Image", input.package_type.as_deref().is_some_and(|kind| kind != "Zip")),
         ("Publish", input.publish == Some(true)),
+        ("PublishTo", input.publish_to.is_some()),
+        ("CapacityProviderConfig", input.capacity_provider_config.is_some()),
+        ("DurableConfig", input.durable_config.is_some()),
+        ("TenancyConfig", input.tenancy_config.is_some()),
         ("Layers", input.layers.as_ref().is_some_and(|layers| !layers.is_empty())),
         ("DeadLetterConfig", input.dead_letter_config.as_ref().is_some_and(has_target)),
         ("FileSystemConfigs", input.file_system_configs.as_ref().is_some_and(|configs| !configs.is_empty())),

@@ -42,6 +42,8 @@ async fn refusals_of_create() {
         (json!({ "MemorySize": 10_241 }), "ValidationException", "less than or equal to 10240"),
         (json!({ "Publish": true }), INVALID, "Publish"),
         (json!({ "Layers": ["arn"] }), INVALID, "Layers"),
+        (json!({ "DurableConfig": { "ExecutionTimeout": 60 } }), INVALID, "DurableConfig"),
+        (json!({ "TenancyConfig": { "TenantIsolationMode": "PER_TENANT" } }), INVALID, "TenancyConfig"),
         (json!({ "DeadLetterConfig": { "TargetArn": "arn" } }), INVALID, "DeadLetterConfig"),
         (json!({ "PackageType": "Image" }), INVALID, "PackageType"),
     ] {
