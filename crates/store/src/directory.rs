@@ -12,6 +12,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::StoreError;
 
@@ -19,6 +20,9 @@ use crate::error::StoreError;
 const VERSION: u32 = 1;
 /// Longer than any version or process number; a foreign file is not read further.
 const MARKER_BYTES_MAX: u64 = 64;
+/// Starting a process takes a few milliseconds; a server that holds the lock holds it for longer than this.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Held as long as the store is open.
 pub(crate) struct Directory {
@@ -94,7 +98,7 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         .truncate(false)
         .open(&path)
         .map_err(|error| StoreError::io("open", &path, &error))?;
-    match file.try_lock() {
+    match try_lock_patiently(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let process = read_marker(&path).unwrap_or_default();
@@ -110,6 +114,18 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     // The process number is for the sentence above only; that it cannot be written is no reason not to start.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
+}
+
+/// A lock that was just given back may be held for a moment by a child process that was being started meanwhile: it has the
+/// open file until it runs its own program.
+fn try_lock_patiently(file: &File) -> Result<(), TryLockError> {
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_PAUSE),
+            outcome => return outcome,
+        }
+    }
 }
 
 fn read_marker(path: &Path) -> io::Result<String> {

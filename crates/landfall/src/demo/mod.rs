@@ -42,7 +42,7 @@ pub fn main(arguments: &DemoArguments) -> Result<(), Sentence> {
 
 async fn walk(server: &Server, once: bool) -> Result<(), Sentence> {
     let begin = Instant::now();
-    println!("Landfall demo: a device that nobody registered becomes a working one.\n");
+    say!("Landfall demo: a device that nobody registered becomes a working one.\n");
     let mut steps = Steps::default();
     steps.say(&format!(
         "The server listens: AWS API {}, devices {}:{} (region {}, account {})",
@@ -54,19 +54,16 @@ async fn walk(server: &Server, once: bool) -> Result<(), Sentence> {
     ));
     let client = client::of(&server.run, &server.data_dir)?;
     let operator = operator::Operator::new(client, &server.run);
-    println!("\nThe operator, over the AWS API:");
+    say!("\nThe operator, over the AWS API:");
     let ca = operator.set_up(&mut steps).await?;
-    println!("\nThe device, over MQTT with mutual TLS:");
+    say!("\nThe device, over MQTT with mutual TLS:");
     let device = device::DemoDevice::manufacture(&mut steps, &ca, server)?;
     device.land(&mut steps).await?;
-    println!("\nWhat the operator sees:");
+    say!("\nWhat the operator sees:");
     operator.look(&mut steps, device.id()).await?;
-    println!(
-        "\nDone in {:.2} s: the device is active and its publish was acknowledged.",
-        begin.elapsed().as_secs_f64()
-    );
+    say!("\nDone in {:.2} s: the device is active and its publish was acknowledged.", begin.elapsed().as_secs_f64());
     if !once {
-        println!("{}", next(server, &device.files(server, &ca)?));
+        say!("{}", next(server, &device.files(server, &ca)?));
     }
     Ok(())
 }
@@ -101,7 +98,7 @@ pub struct Steps {
 
 impl Steps {
     pub fn say(&mut self, text: &str) {
-        println!("  {text}");
+        say!("  {text}");
     }
 
     /// Runs the step and prints it when it is done; a failed one is printed as such and ends the walk.
@@ -111,7 +108,7 @@ impl Steps {
         work: impl Future<Output = Result<(T, String), Sentence>>,
     ) -> Result<T, Sentence> {
         self.number += 1;
-        print!("  {:>2}. {name:<57}", self.number);
+        let _ = write!(std::io::stdout(), "  {:>2}. {name:<57}", self.number);
         // What is printed before a wait should be seen during it.
         let _ = std::io::stdout().flush();
         let begin = Instant::now();
@@ -119,11 +116,11 @@ impl Steps {
         let ms = begin.elapsed().as_secs_f64() * 1000.0;
         match outcome {
             Ok((value, outcome)) => {
-                println!("{outcome}  ({ms:.1} ms)");
+                say!("{outcome}  ({ms:.1} ms)");
                 Ok(value)
             }
             Err(Sentence(why)) => {
-                println!("failed  ({ms:.1} ms)");
+                say!("failed  ({ms:.1} ms)");
                 Err(format!("{name}: {why}").into())
             }
         }
