@@ -5,6 +5,7 @@ pub mod admission;
 mod admission_flood;
 mod admission_record;
 mod authorization;
+mod basic_ingest;
 pub mod blob;
 mod checkpoint;
 mod clock;
@@ -48,6 +49,7 @@ pub use op::{Caller, Op, Via};
 pub use random::uuid;
 
 use admission_record::Admissions;
+use basic_ingest::RulesNotFound;
 use broker::Broker;
 use connection::Standings;
 use functions::Functions;
@@ -76,6 +78,7 @@ struct Inner {
     cas: CaIndex,
     issuer: Issuer,
     rules: RuleSet,
+    rules_not_found: RulesNotFound,
     standings: Standings,
     policy_documents: PolicyDocuments,
     admissions: Admissions,
@@ -108,6 +111,7 @@ impl Services {
                 cas: CaIndex::default(),
                 issuer: Issuer::default(),
                 rules: RuleSet::default(),
+                rules_not_found: RulesNotFound::default(),
                 standings: Standings::default(),
                 policy_documents: PolicyDocuments::default(),
                 invocations: Invocations::default(),

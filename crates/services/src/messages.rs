@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use broker::{Message, Qos};
+use domain::topic::BasicIngest;
 
 pub use crate::republish::Lineage;
 use crate::{Error, Services};
@@ -24,7 +25,12 @@ impl Services {
         let mut next = Some((message, origin));
         let mut waiting = VecDeque::new();
         while let Some((message, origin)) = next {
-            let matching = self.inner.rules.matching(&message.topic);
+            let ingest = BasicIngest::of(message.topic.as_str());
+            let matching = match ingest {
+                Some(ingest) => self.ingesting(ingest, &origin).into_iter().collect(),
+                None => self.inner.rules.matching(&message.topic),
+            };
+            let is_for_subscribers = ingest.is_none();
             if !matching.is_empty() {
                 let fired = self.fire(&matching, &message, &origin);
                 if message.qos == Qos::AtMostOnce {
@@ -34,7 +40,9 @@ impl Services {
                 }
                 waiting.extend(fired.republished);
             }
-            self.inner.broker.publish_from(origin.client_id.as_deref(), message);
+            if is_for_subscribers {
+                self.inner.broker.publish_from(origin.client_id.as_deref(), message);
+            }
             next = waiting.pop_front();
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The rules engine's rules: which of them a message fires. What they then do is in `rule_run`.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -32,18 +33,30 @@ pub(crate) enum RuleAction {
 /// Every enabled rule, replaced as a whole when one changes. AWS allows an account 1,000.
 #[derive(Default)]
 pub(crate) struct RuleSet {
-    rules: ArcSwap<Vec<(TopicFilter, Arc<Rule>)>>,
+    rules: ArcSwap<Enabled>,
     /// Held from the reading of the records to the new set, so that the older of two changes is not the last.
     reloading: Mutex<()>,
 }
 
+#[derive(Default)]
+struct Enabled {
+    /// A rule without FROM is not among them.
+    by_filter: Vec<(TopicFilter, Arc<Rule>)>,
+    /// For Basic Ingest.
+    by_name: HashMap<String, Arc<Rule>>,
+}
+
 impl RuleSet {
     pub(crate) fn matching(&self, topic: &TopicName) -> Vec<Arc<Rule>> {
-        let rules = self.rules.load();
+        let rules = &self.rules.load().by_filter;
         if rules.is_empty() {
             return Vec::new();
         }
         rules.iter().filter(|(filter, _)| filter.matches(topic.as_str())).map(|(_, rule)| rule.clone()).collect()
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<Arc<Rule>> {
+        self.rules.load().by_name.get(name).cloned()
     }
 }
 
@@ -51,14 +64,16 @@ impl Services {
     /// After a commit that touched a rule, and at start.
     pub(crate) fn reload_rules(&self) -> Result<(), Error> {
         let _turn = self.inner.rules.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rules = Vec::new();
+        let mut rules = Enabled::default();
         for (name, found) in self.find_all::<TopicRuleRecord>("iot/rule/")? {
             if found.value.rule_disabled {
                 continue;
             }
             match self.compile_rule(name.clone(), &found.value) {
-                Ok(Some(compiled)) => rules.push(compiled),
-                Ok(None) => {}
+                Ok((filter, rule)) => {
+                    rules.by_filter.extend(filter.map(|filter| (filter, rule.clone())));
+                    rules.by_name.insert(name, rule);
+                }
                 Err(err) => {
                     tracing::error!(rule = %name, error = %err.message, "a stored rule does not parse; it does not run");
                 }
@@ -68,19 +83,19 @@ impl Services {
         Ok(())
     }
 
-    /// `None` for a rule without FROM, which no message of the broker reaches.
+    /// A rule without FROM has no filter: only Basic Ingest reaches it.
     fn compile_rule(
         &self,
         name: String,
         record: &TopicRuleRecord,
-    ) -> Result<Option<(TopicFilter, Arc<Rule>)>, SqlError> {
+    ) -> Result<(Option<TopicFilter>, Arc<Rule>), SqlError> {
         let version = record.sql_version();
         let statement = Statement::parse(&record.sql, version)?;
-        let Some(filter) = statement.topic_filter().cloned() else { return Ok(None) };
+        let filter = statement.topic_filter().cloned();
         let compile = |action: &ActionRecord| action.compile(version);
         let actions = record.actions.iter().map(compile).collect::<Result<_, _>>()?;
         let error_action = record.error_action.as_ref().map(compile).transpose()?;
         let arn = self.rule_arn(&name).to_string();
-        Ok(Some((filter, Arc::new(Rule { name, arn, statement, actions, error_action }))))
+        Ok((filter, Arc::new(Rule { name, arn, statement, actions, error_action })))
     }
 }

@@ -196,6 +196,7 @@ impl<'a> Live<'a> {
         domain::topic::check_publish(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
         self.rights.may_publish(&publish.topic)?;
         if publish.retain {
+            domain::topic::check_retain(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
             self.rights.may_retain(&publish.topic)?;
         }
         let message = Message {

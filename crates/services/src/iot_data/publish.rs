@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use broker::{Message, Qos};
 use bytes::Bytes;
 use domain::Arn;
-use domain::topic::{PAYLOAD_BYTES_MAX, check_publish};
+use domain::topic::{BasicIngest, PAYLOAD_BYTES_MAX, check_publish};
 use mqtt::TopicName;
 use serde::Serialize;
 use serde_json::Value;
@@ -34,8 +34,8 @@ impl IotData {
         let config = self.services.config();
         let arn = Arn::new("iot", &config.region, &config.account, &format!("topic/{}", input.topic));
         self.authorize(op, "iot:Publish", arn.as_str())?;
-        if input.topic.starts_with('$') {
-            let why = check_publish(&input.topic).err().unwrap_or_default();
+        let is_reserved = input.topic.starts_with('$') && BasicIngest::of(&input.topic).is_none();
+        if let (true, Err(why)) = (is_reserved, check_publish(&input.topic)) {
             return Err(Error::new("ForbiddenException", why));
         }
         let topic = TopicName::parse(&input.topic).map_err(|err| invalid(format!("The topic is refused: {err}.")))?;

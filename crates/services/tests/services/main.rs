@@ -3,6 +3,7 @@
 mod admission;
 mod admission_records;
 mod authorization;
+mod basic_ingest;
 mod ca_certificates;
 mod certificate_deletion;
 mod certificate_issue;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::sql::evaluation::Evaluation;
 use crate::sql::number::Number;
 use crate::sql::value::Value;
+use crate::topic::BasicIngest;
 
 pub(super) fn accountid(evaluation: &Evaluation<'_>, _: &[Cow<'_, Value>]) -> Value {
     Value::text(evaluation.input().account.as_str())
@@ -36,10 +37,7 @@ pub(super) fn traceid(evaluation: &Evaluation<'_>, _: &[Cow<'_, Value>]) -> Valu
 /// The topic, or its n-th level counted from 1. A message of Basic Ingest does not show its prefix.
 pub(super) fn topic(evaluation: &Evaluation<'_>, arguments: &[Cow<'_, Value>]) -> Value {
     let topic = evaluation.input().topic;
-    let topic = match topic.strip_prefix("$aws/rules/").and_then(|rest| rest.split_once('/')) {
-        Some((_, rest)) => rest,
-        None => topic,
-    };
+    let topic = BasicIngest::of(topic).map_or(topic, |ingest| ingest.topic);
     match arguments {
         [] => Value::text(topic),
         [level] => {
