@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use mqtt::TopicName;
+
 use crate::claim::{Claim, ClaimOptions};
 use crate::message::{Delivery, Message, Published};
 use crate::table::Table;
@@ -73,6 +75,11 @@ impl Broker {
             self.shared.dropped.fetch_add(dropped, Ordering::Relaxed);
         }
         receivers
+    }
+
+    /// Whether anybody would get a message on the topic. It may say yes where in the end nobody does.
+    pub fn has_receivers(&self, topic: &TopicName) -> bool {
+        self.table().has_receivers(topic)
     }
 
     /// How many client ids are held.

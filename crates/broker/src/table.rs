@@ -156,6 +156,12 @@ impl Table {
         others.into_iter().for_each(deliver);
     }
 
+    pub fn has_receivers(&self, topic: &TopicName) -> bool {
+        let mut found = false;
+        self.tree.for_each_match(topic, |_, _, _| found = true);
+        found
+    }
+
     fn seated_mut(&mut self, seat: &Seat) -> Option<&mut Seated> {
         self.seats.get_mut(&seat.client_id).filter(|seated| seated.seat.number == seat.number)
     }

@@ -8,6 +8,7 @@ pub mod certificate_id;
 pub mod iam;
 pub mod iot_policy;
 pub mod json_bounds;
+pub mod lifecycle_event;
 pub mod partition;
 mod policy;
 pub mod registered_event;

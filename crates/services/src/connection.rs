@@ -10,6 +10,7 @@ use domain::{Arn, CertificateId};
 use tokio::sync::watch;
 
 use crate::admission::Refused;
+use crate::messages::Origin;
 use crate::{Error, Services};
 
 /// What a connected certificate stands on. Replaced as a whole whenever its state or policies change.
@@ -56,6 +57,23 @@ impl Services {
     /// On CONNECT: judges again; registers an unknown leaf as PENDING_ACTIVATION (certificate and outbox row in one
     /// commit), announces a pending one again, and checks `iot:Connect`. On `Err` the connection closes without CONNACK.
     pub async fn connect(&self, connecting: &Connecting) -> Result<Admitted, Refused> {
+        let admitted = self.admit_connection(connecting).await;
+        if let Err(Refused {
+            refusal: Refusal::NoPolicy { .. } | Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. },
+            ..
+        }) = &admitted
+        {
+            let ConnectionFacts { client_id, certificate_id, source_ip, .. } = &connecting.facts;
+            let principal = Some(certificate_id.to_string());
+            let origin = Origin { client_id: Some(client_id.clone()), principal, ..Origin::default() };
+            if let Some(source_ip) = source_ip {
+                self.announce_connect_failed(&origin, *source_ip).await;
+            }
+        }
+        admitted
+    }
+
+    async fn admit_connection(&self, connecting: &Connecting) -> Result<Admitted, Refused> {
         let facts = &connecting.facts;
         let ca = self.admit(facts, connecting.server_name).await?;
         let refused = |refusal| Refused { refusal, ca, status: Some(CertificateStatus::Active) };

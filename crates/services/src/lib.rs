@@ -29,6 +29,7 @@ pub mod op;
 mod outbox;
 pub mod places;
 mod policy_documents;
+pub mod presence;
 mod random;
 mod record;
 mod republish;
@@ -58,6 +59,7 @@ use iot::ca_index::CaIndex;
 use iot::issuer::Issuer;
 use logs::LogJournals;
 use policy_documents::PolicyDocuments;
+use presence::Versions;
 use rules::RuleSet;
 use store::Store;
 use tokio::sync::{Notify, watch};
@@ -80,6 +82,7 @@ struct Inner {
     rules: RuleSet,
     rules_not_found: RulesNotFound,
     standings: Standings,
+    versions: Versions,
     policy_documents: PolicyDocuments,
     admissions: Admissions,
     logs: LogJournals,
@@ -113,6 +116,7 @@ impl Services {
                 rules: RuleSet::default(),
                 rules_not_found: RulesNotFound::default(),
                 standings: Standings::default(),
+                versions: Versions::default(),
                 policy_documents: PolicyDocuments::default(),
                 invocations: Invocations::default(),
                 outbox: Notify::new(),

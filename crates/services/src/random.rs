@@ -27,5 +27,10 @@ pub(crate) fn base32(bytes: &[u8]) -> String {
 
 /// A version 4 UUID, the form of AWS's request ids.
 pub fn uuid() -> String {
-    uuid::Builder::from_random_bytes(bytes()).into_uuid().to_string()
+    uuid_of(bytes())
+}
+
+/// The UUID that these random bytes make.
+pub(crate) fn uuid_of(random: [u8; 16]) -> String {
+    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
 }

@@ -55,6 +55,11 @@ impl RuleSet {
         rules.iter().filter(|(filter, _)| filter.matches(topic.as_str())).map(|(_, rule)| rule.clone()).collect()
     }
 
+    /// Whether a message on the topic would fire any.
+    pub(crate) fn any_matches(&self, topic: &TopicName) -> bool {
+        self.rules.load().by_filter.iter().any(|(filter, _)| filter.matches(topic.as_str()))
+    }
+
     pub(crate) fn named(&self, name: &str) -> Option<Arc<Rule>> {
         self.rules.load().by_name.get(name).cloned()
     }

@@ -1,6 +1,7 @@
 //! Why a connection ended, in admission's words.
 
 use domain::admission::Refusal;
+use domain::lifecycle_event::DisconnectReason;
 use mqtt::Closed;
 use mqtt::session::ConnectFault;
 use services::admission::Refused;
@@ -36,6 +37,14 @@ impl End {
             }
         };
         Self::refused(refusal)
+    }
+
+    pub(super) fn disconnect_reason(&self) -> DisconnectReason {
+        match self {
+            Self::ByClient => DisconnectReason::ClientInitiatedDisconnect,
+            Self::Lost(_) => DisconnectReason::ConnectionLost,
+            Self::Refused(refused) => DisconnectReason::of(&refused.refusal),
+        }
     }
 
     /// A turn that goes on is no end.

@@ -5,6 +5,7 @@
 //! its inbox in the broker is bounded, so nobody waits for it.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use mqtt::session::{NotDelivered, PublishToken};
 use mqtt::topic::MultiLevel;
 use mqtt::{Action, TopicFilter};
 use services::messages::Origin;
+use services::presence::Presence;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -43,6 +45,8 @@ pub(super) struct Live<'a> {
     /// What is subscribed to now; bounded by the profile.
     filters: HashSet<TopicFilter>,
     origin: Origin,
+    /// Of clients that have lifecycle events.
+    presence: Option<Presence>,
 }
 
 /// What woke the loop.
@@ -66,7 +70,18 @@ impl<'a> Live<'a> {
         };
         // Runs out at once, and is set by the handler.
         let timer = Box::pin(sleep_until(Instant::now()));
-        Self { line, rights, claim, timer, filters: HashSet::new(), origin }
+        let presence = rights.services().presence(&origin);
+        Self { line, rights, claim, timer, filters: HashSet::new(), origin, presence }
+    }
+
+    pub(super) async fn announce_connected(&self, address: IpAddr) {
+        let (presence, thing) = (self.presence.as_ref(), self.rights.exclusive_thing());
+        self.rights.services().announce_connected(presence, &self.origin, address, thing).await;
+    }
+
+    pub(super) async fn announce_disconnected(&mut self, end: &End) {
+        let presence = self.presence.take();
+        self.rights.services().announce_disconnected(presence, &self.origin, end.disconnect_reason()).await;
     }
 
     pub(super) async fn run(&mut self, shutdown: &mut watch::Receiver<bool>) -> End {
@@ -120,8 +135,8 @@ impl<'a> Live<'a> {
             }
             match action {
                 Action::Publish { publish, token } => self.publish(publish, token).await?,
-                Action::Subscribe(subscribe) => self.subscribe(subscribe),
-                Action::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
+                Action::Subscribe(subscribe) => self.subscribe(subscribe).await,
+                Action::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await,
                 Action::Release(packet_id) => self.line.session.publish_released(packet_id),
                 // Nothing is delivered with a tag.
                 Action::Acknowledged { .. } => {}
@@ -213,10 +228,19 @@ impl<'a> Live<'a> {
         })
     }
 
-    fn subscribe(&mut self, subscribe: Subscribe) {
-        let codes: Vec<ReasonCode> =
-            subscribe.subscriptions.into_iter().map(|asked| self.subscribe_to(asked)).collect();
+    async fn subscribe(&mut self, subscribe: Subscribe) {
+        let mut granted = Vec::new();
+        let mut answer = |asked: Subscription| {
+            let topic = asked.filter.as_str().to_owned();
+            let code = self.subscribe_to(asked);
+            if !code.is_failure() {
+                granted.push(topic);
+            }
+            code
+        };
+        let codes: Vec<ReasonCode> = subscribe.subscriptions.into_iter().map(&mut answer).collect();
         self.line.session.subscribe_answered(subscribe.packet_id, codes);
+        self.rights.services().announce_subscribed(self.presence.as_ref(), &self.origin, &granted).await;
     }
 
     /// A filter that is not allowed is refused by itself; the connection stays.
@@ -241,13 +265,19 @@ impl<'a> Live<'a> {
         ReasonCode::granted(granted)
     }
 
-    fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) {
+    async fn unsubscribe(&mut self, unsubscribe: &Unsubscribe) {
+        let mut left = Vec::new();
         let answer = |filter: &TopicFilter| {
             self.filters.remove(filter);
-            if self.claim.unsubscribe(filter) { ReasonCode::Success } else { ReasonCode::NoSubscriptionExisted }
+            if !self.claim.unsubscribe(filter) {
+                return ReasonCode::NoSubscriptionExisted;
+            }
+            left.push(filter.as_str().to_owned());
+            ReasonCode::Success
         };
         let codes: Vec<ReasonCode> = unsubscribe.filters.iter().map(answer).collect();
         self.line.session.unsubscribe_answered(unsubscribe.packet_id, codes);
+        self.rights.services().announce_unsubscribed(self.presence.as_ref(), &self.origin, &left).await;
     }
 
     fn deliver_waiting(&mut self) {

@@ -76,8 +76,10 @@ pub(crate) async fn serve(gateway: &Gateway, accepted: Accepted, mut peer: Peer,
                     let welcome = Welcome { assigned_client_id, ..Welcome::default() };
                     line.session.accept_connect(welcome, uptime.now_ms());
                     let mut live = Live::new(gateway, &mut line, admitted);
+                    live.announce_connected(peer.source.ip()).await;
                     let end = live.run(&mut shutdown).await;
                     live.publish_will(connect.will).await;
+                    live.announce_disconnected(&end).await;
                     end
                 }
             }

@@ -42,6 +42,11 @@ impl Rights {
         &self.facts
     }
 
+    /// The thing to which the certificate is attached exclusively.
+    pub(super) fn exclusive_thing(&self) -> Option<&str> {
+        self.standing.things.iter().find(|thing| thing.is_exclusive).map(|thing| thing.name.as_str())
+    }
+
     /// Waits for the standing to change. Cancel safe.
     pub(super) async fn changed(&mut self) {
         if self.cell.changed().await.is_err() {
