@@ -13,9 +13,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::closing::close_socket;
-use crate::connection;
+use crate::connection::{self, Arrival, Presented};
 use crate::gateway::Gateway;
 use crate::peer::Peer;
+use crate::profile::Profile;
+use crate::stream::DeviceStream;
 
 /// After a failed accept (no file descriptors left, as a rule), before the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -23,10 +25,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// server must not push everybody else's records out of the journal.
 const OVERLOAD_RECORD_PAUSE: Duration = Duration::from_secs(1);
 
+/// What a listener is for.
+#[derive(Clone, Debug)]
+pub enum Door {
+    /// MQTT over TLS with the client's certificate, as AWS has it on 8883.
+    Mqtt,
+    /// MQTT without TLS, for programs on this machine: nobody is asked who they are. Loopback only.
+    PlainMqtt,
+}
+
 /// Serves devices until `shutdown` turns true (or its sender goes); then ends all connections and waits for them, for
 /// a bounded time.
-pub async fn serve(listener: TcpListener, gateway: Gateway, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    door: Door,
+    gateway: Gateway,
+    mut shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
     let local = listener.local_addr()?;
+    if matches!(door, Door::PlainMqtt) && !local.ip().to_canonical().is_loopback() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "MQTT without TLS is served on loopback only"));
+    }
     let mut connections = JoinSet::new();
     let mut overload = Overload::default();
     loop {
@@ -44,7 +63,14 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, mut shutdown: watch:
             Ok((socket, source)) => match gateway.place(source.ip()) {
                 Ok(place) => {
                     let peer = Peer::new(gateway.next_connection(), source, local);
-                    connections.spawn(serve_socket(gateway.clone(), socket, peer, place, shutdown.clone()));
+                    connections.spawn(serve_socket(
+                        gateway.clone(),
+                        door.clone(),
+                        socket,
+                        peer,
+                        place,
+                        shutdown.clone(),
+                    ));
                 }
                 Err(why) => overload.turn_away(&gateway, source, local, why),
             },
@@ -64,15 +90,27 @@ pub async fn serve(listener: TcpListener, gateway: Gateway, mut shutdown: watch:
 
 async fn serve_socket(
     gateway: Gateway,
+    door: Door,
     socket: TcpStream,
-    mut peer: Peer,
+    peer: Peer,
     _place: Place,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
     // Without it a CONNACK waits for the peer's delayed acknowledgement of the handshake, some 40 ms.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(connection = peer.connection, %error, "TCP_NODELAY could not be set");
     }
+    match door {
+        Door::Mqtt => serve_tls(&gateway, socket, peer, shutdown).await,
+        Door::PlainMqtt => {
+            let stream = DeviceStream::Tcp(socket);
+            let arrival = Arrival { stream, profile: Profile::Mqtt, presented: Presented::Nothing };
+            connection::serve(&gateway, arrival, peer, shutdown).await;
+        }
+    }
+}
+
+async fn serve_tls(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shutdown: watch::Receiver<bool>) {
     // Boxed, so that what only the handshake needs is not kept for the life of the connection.
     let handshake = Box::pin(gateway.tls().accept(socket, &mut peer));
     let accepted = tokio::select! {
@@ -80,7 +118,11 @@ async fn serve_socket(
         _ = shutdown.wait_for(|down| *down) => return,
     };
     match accepted {
-        Ok(accepted) => connection::serve(&gateway, accepted, peer, shutdown).await,
+        Ok(accepted) => {
+            let presented = Presented::Certificate(Box::new(accepted.certificate));
+            let arrival = Arrival { stream: DeviceStream::Tls(accepted.stream), profile: Profile::Aws, presented };
+            connection::serve(gateway, arrival, peer, shutdown).await;
+        }
         Err(ended) => {
             gateway.record(&peer, &ended.refused, &ended.chain);
             if let Some(socket) = ended.socket {

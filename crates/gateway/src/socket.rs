@@ -5,14 +5,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio::io::ReadBuf;
+
+use crate::stream::DeviceStream;
 
 /// One TLS record holds 16 KiB at most.
 const READ_BYTES: usize = 16 * 1024;
@@ -21,7 +20,7 @@ const TURN_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct DeviceSocket {
-    stream: TlsStream<TcpStream>,
+    stream: DeviceStream,
     unflushed: bool,
 }
 
@@ -42,16 +41,16 @@ pub(crate) enum Reading {
 }
 
 impl DeviceSocket {
-    pub(crate) fn new(stream: TlsStream<TcpStream>) -> Self {
+    pub(crate) fn new(stream: DeviceStream) -> Self {
         Self { stream, unflushed: false }
     }
 
     /// As sent, leaf first.
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
-        self.stream.get_ref().1.peer_certificates().unwrap_or_default()
+        self.stream.chain()
     }
 
-    pub(crate) fn into_stream(self) -> TlsStream<TcpStream> {
+    pub(crate) fn into_stream(self) -> DeviceStream {
         self.stream
     }
 
@@ -86,7 +85,7 @@ impl DeviceSocket {
         while reading == Reading::On && turn_bytes < TURN_BYTES_MAX {
             let mut scratch = [const { MaybeUninit::<u8>::uninit() }; READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut scratch);
-            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer)? {
+            match self.stream.poll_read(cx, &mut buffer)? {
                 Poll::Pending => break,
                 Poll::Ready(()) if buffer.filled().is_empty() && moved => break,
                 Poll::Ready(()) if buffer.filled().is_empty() => return Poll::Ready(Ok(Turn::Eof)),
@@ -104,7 +103,7 @@ impl DeviceSocket {
     fn poll_write_out(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> io::Result<bool> {
         let mut moved = false;
         while !out.is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, out)? {
+            match self.stream.poll_write(cx, out)? {
                 Poll::Pending => break,
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => {
@@ -114,7 +113,7 @@ impl DeviceSocket {
                 }
             }
         }
-        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
+        if self.unflushed && self.stream.poll_flush(cx)?.is_ready() {
             self.unflushed = false;
         }
         Ok(moved)

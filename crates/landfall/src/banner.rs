@@ -11,12 +11,15 @@ pub fn of(run: &RunFile, data_dir: &DataDir) -> String {
         Some(path) => (path.display().to_string(), format!("--cafile '{}'", path.display())),
         None => ("the public one of your certificate".to_owned(), "--tls-use-os-certs".to_owned()),
     };
+    let plain = run.plain_mqtt_addr.map_or_else(String::new, |addr| {
+        format!("  Plain MQTT    {addr}   for programs on this machine: no TLS, no policies\n")
+    });
     format!(
         "Landfall {version} is ready.
 
   AWS API       {url}   (region {region}, account {account_id})
   Devices       {endpoint}:{port}   MQTT over mutual TLS, listening on {mqtt_addr}
-  Root CA       {root_ca}
+{plain}  Root CA       {root_ca}
   Data          {data}
 
 Point the AWS CLI at it:

@@ -61,7 +61,7 @@ pub struct ServeFlags {
     /// One port where ALPN decides (443 style). Not served yet.
     #[arg(long, value_name = "ADDR", env = "LANDFALL_ALPN_ADDR")]
     pub alpn_addr: Option<SocketAddr>,
-    /// MQTT without TLS and without policies, loopback only. Not served yet.
+    /// MQTT 3.1.1 and 5.0 in full, without TLS, certificates and policies, for programs on this machine: loopback only.
     #[arg(long, value_name = "ADDR", env = "LANDFALL_PLAIN_MQTT_ADDR")]
     pub plain_mqtt_addr: Option<SocketAddr>,
     /// The one region that this server is [default: us-east-1].

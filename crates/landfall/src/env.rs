@@ -24,9 +24,13 @@ pub fn main(arguments: &EnvArguments) -> Result<(), Sentence> {
     ] {
         say!("export {name}={}", quoted(value));
     }
-    for (name, value) in
-        [("LANDFALL_ROOT_CA", root_ca.as_deref()), ("AWS_CA_BUNDLE", bundle), ("NODE_EXTRA_CA_CERTS", bundle)]
-    {
+    let plain_port = run.plain_mqtt_addr.map(|addr| addr.port().to_string());
+    for (name, value) in [
+        ("LANDFALL_PLAIN_MQTT_PORT", plain_port.as_deref()),
+        ("LANDFALL_ROOT_CA", root_ca.as_deref()),
+        ("AWS_CA_BUNDLE", bundle),
+        ("NODE_EXTRA_CA_CERTS", bundle),
+    ] {
         match value {
             Some(value) => say!("export {name}={}", quoted(value)),
             None => say!("unset {name}"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use api::{Api, ApiCell, Surroundings, Tls};
 use broker::Broker;
 use functions::{AwsCalls, Functions};
-use gateway::Gateway;
+use gateway::{Door, Gateway};
 use services::{Checkpoints, Clock, Config, RootCredentials, Services, Step};
 use store::Store;
 use tokio::net::TcpListener;
@@ -132,7 +132,13 @@ impl Server {
 
         let api_listener = bind("api_addr", settings.api_addr).await?;
         let mqtt_listener = bind("mqtt_addr", settings.mqtt_addr).await?;
-        let run = run_file(&settings, &certificates, address(&api_listener)?, address(&mqtt_listener)?);
+        let mut run = run_file(&settings, &certificates, address(&api_listener)?, address(&mqtt_listener)?);
+        let mut device_doors = vec![(mqtt_listener, Door::Mqtt)];
+        if let Some(addr) = settings.plain_mqtt_addr {
+            let listener = bind("plain_mqtt_addr", addr).await?;
+            run.plain_mqtt_addr = Some(address(&listener)?);
+            device_doors.push((listener, Door::PlainMqtt));
+        }
         let surroundings = surroundings::of(&run, gateway.clone(), certificates.clone(), data_dir.clone());
         let api = Api::new(services.clone(), api_settings(&settings, &certificates, surroundings));
         cell.set(&api);
@@ -144,11 +150,14 @@ impl Server {
         });
         tasks.spawn(api::serve(api_listener, api.clone(), api_tls, stopping.clone()));
         tasks.spawn(certificates.keep_fresh(clock, stopping.clone()));
-        tasks.spawn(async move {
-            if let Err(error) = gateway::serve(mqtt_listener, gateway, stopping).await {
-                tracing::error!(%error, "the device port cannot be served");
-            }
-        });
+        for (listener, door) in device_doors {
+            let (gateway, stopping) = (gateway.clone(), stopping.clone());
+            tasks.spawn(async move {
+                if let Err(error) = gateway::serve(listener, door, gateway, stopping).await {
+                    tracing::error!(%error, "a device port cannot be served");
+                }
+            });
+        }
         api.set_ready();
         run.write(&data_dir)?;
         tracing::info!(api = run.api_url, mqtt_addr = %run.mqtt_addr, endpoint = run.endpoint, "ready");

@@ -22,6 +22,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub api_addr: SocketAddr,
     pub mqtt_addr: SocketAddr,
+    pub plain_mqtt_addr: Option<SocketAddr>,
     pub region: Region,
     pub account: AccountId,
     /// As asked for; empty where the certificate decides.
@@ -125,13 +126,8 @@ impl Limits {
 impl Settings {
     pub fn of(flags: &ServeFlags) -> Result<Self, Sentence> {
         let file = flags.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        for (name, given) in [
-            ("alpn_addr", flags.alpn_addr.or(file.alpn_addr)),
-            ("plain_mqtt_addr", flags.plain_mqtt_addr.or(file.plain_mqtt_addr)),
-        ] {
-            if given.is_some() {
-                return Err(format!("{name} is not served yet. Leave it out; devices connect to mqtt_addr.").into());
-            }
+        if flags.alpn_addr.or(file.alpn_addr).is_some() {
+            return Err("alpn_addr is not served yet. Leave it out; devices connect to mqtt_addr.".into());
         }
         let api_addr = flags.api_addr.or(file.api_addr).unwrap_or_else(|| loopback(4566));
         let given = |flag: bool, key: Option<bool>| if flag { Some(true) } else { key };
@@ -153,6 +149,7 @@ impl Settings {
             data_dir: flags.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("./landfall-data")),
             api_addr,
             mqtt_addr: flags.mqtt_addr.or(file.mqtt_addr).unwrap_or_else(|| loopback(8883)),
+            plain_mqtt_addr: plain_mqtt_addr(flags.plain_mqtt_addr.or(file.plain_mqtt_addr))?,
             region: region.parse().map_err(|err| format!("region {region:?} is not a region: {err}."))?,
             account: account.parse().map_err(|err| format!("account_id {account:?} is not an account id: {err}."))?,
             endpoint_names: endpoint_names(&flags.endpoint_names, file.endpoint_names)?,
@@ -163,6 +160,17 @@ impl Settings {
             async_retry_ms: retry_s.into_iter().map(|seconds| i64::from(seconds) * 1000).collect(),
             checkpoints: checkpoints(flags.halt_at.as_deref())?,
         })
+    }
+}
+
+/// Nobody is asked there who they are.
+fn plain_mqtt_addr(addr: Option<SocketAddr>) -> Result<Option<SocketAddr>, Sentence> {
+    match addr {
+        Some(addr) if !addr.ip().to_canonical().is_loopback() => Err(format!(
+            "plain_mqtt_addr {addr} is not a loopback address, and whoever reached it could publish and hear everything without a certificate. Give 127.0.0.1 or [::1] with a port; devices connect to mqtt_addr."
+        )
+        .into()),
+        addr => Ok(addr),
     }
 }
 
@@ -319,6 +327,8 @@ mod tests {
             ("server_cert = \"a.pem\"", "server_key"),
             ("endpoint_names = [\"https://x\"]", "endpoint_name"),
             ("alpn_addr = \"127.0.0.1:443\"", "alpn_addr"),
+            ("plain_mqtt_addr = \"0.0.0.0:1883\"", "plain_mqtt_addr"),
+            ("plain_mqtt_addr = \"[::ffff:10.0.0.1]:1883\"", "plain_mqtt_addr"),
             ("api_addr = \"nothing\"", "api_addr"),
         ] {
             let sentence = with_file(text, |_| ()).expect_err(text);

@@ -11,7 +11,7 @@ use services::connection::Connecting;
 use super::end::End;
 use super::goodbye;
 use super::rights::Rights;
-use crate::aws_profile;
+use super::{Line, Presented};
 use crate::gateway::Gateway;
 use crate::peer::Peer;
 
@@ -19,30 +19,35 @@ use crate::peer::Peer;
 /// and a policy that decided.
 pub(super) async fn admit(
     gateway: &Gateway,
-    session: &mut Session,
+    line: &mut Line,
     peer: &Peer,
-    certificate: Certificate,
+    presented: Presented,
     connect: &Connect,
 ) -> Result<Rights, End> {
-    if let Err(why) = aws_profile::check_client_id(&connect.client_id) {
+    let Line { profile, session, .. } = line;
+    if let Err(why) = profile.check_client_id(&connect.client_id) {
         session.refuse_connect(ReasonCode::ClientIdentifierNotValid);
         return Err(End::refused(Refusal::ClientIdRefused(why)));
     }
     let will_topic = connect.will.as_ref().map(|will| will.topic.as_str().to_owned());
-    if let Some(Err(why)) = will_topic.as_deref().map(domain::topic::check_publish) {
+    if let Some(Err(why)) = will_topic.as_deref().map(|topic| profile.check_publish(topic)) {
         let refusal = Refusal::MalformedConnect(format!("the will cannot be published: {why}"));
         refuse(session, &refusal);
         return Err(End::refused(refusal));
     }
-    let will_properties = connect.will.as_ref().map(|will| aws_profile::check_properties(&will.properties));
+    let will_properties = connect.will.as_ref().map(|will| profile.check_properties(&will.properties));
     if let Some(Err(why)) = will_properties {
         session.refuse_connect(ReasonCode::PacketTooLarge);
         return Err(End::refused(Refusal::MalformedConnect(format!("the will cannot be published: {why}"))));
     }
-    let facts = facts(gateway, peer, certificate, connect);
+    let certificate = match presented {
+        Presented::Certificate(certificate) => certificate,
+        Presented::Nothing => return Ok(Rights::unrestricted(gateway.services().clone(), connect.client_id.clone())),
+    };
+    let facts = facts(gateway, peer, *certificate, connect);
     let connecting = Connecting { facts, server_name: peer.server_name, will_topic };
     match gateway.services().connect(&connecting).await {
-        Ok(admitted) => Ok(Rights::new(gateway.services().clone(), connecting.facts, admitted)),
+        Ok(admitted) => Ok(Rights::of_certificate(gateway.services().clone(), connecting.facts, admitted)),
         Err(refused) => {
             refuse(session, &refused.refusal);
             Err(End::Refused(refused))

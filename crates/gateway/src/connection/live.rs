@@ -9,11 +9,10 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use broker::{Claim, ClaimOptions, Delivery, Message};
+use broker::{Claim, Delivery, Message};
 use domain::admission::Refusal;
 use mqtt::packet::{Publish, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
 use mqtt::session::{NotDelivered, PublishToken};
-use mqtt::topic::MultiLevel;
 use mqtt::{Action, TopicFilter};
 use services::messages::Origin;
 use services::presence::Presence;
@@ -24,8 +23,8 @@ use super::Line;
 use super::end::End;
 use super::goodbye;
 use super::rights::Rights;
-use crate::aws_profile::{self, SUBSCRIPTIONS_PER_CONNECTION_MAX};
 use crate::gateway::Gateway;
+use crate::profile::Profile;
 use crate::socket::Reading;
 
 /// Unsent bytes at which no more messages are taken from the inbox.
@@ -39,6 +38,7 @@ const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Live<'a> {
     line: &'a mut Line,
+    profile: Profile,
     rights: Rights,
     claim: Claim,
     timer: Pin<Box<Sleep>>,
@@ -60,18 +60,17 @@ enum Woken {
 impl<'a> Live<'a> {
     /// Claims the client id: an older connection that has it ends.
     pub(super) fn new(gateway: &Gateway, line: &'a mut Line, rights: Rights) -> Self {
-        // `sensor/#` does not match `sensor` on AWS.
-        let options = ClaimOptions { multi_level: MultiLevel::BelowParent, ..ClaimOptions::default() };
-        let claim = gateway.broker().claim_with(rights.client_id(), options);
+        let profile = line.profile;
+        let claim = gateway.broker().claim_with(rights.client_id(), profile.claim_options());
         let origin = Origin {
             client_id: Some(rights.client_id().to_owned()),
-            principal: Some(rights.facts().certificate_id.to_string()),
+            principal: rights.principal(),
             ..Origin::default()
         };
         // Runs out at once, and is set by the handler.
         let timer = Box::pin(sleep_until(Instant::now()));
         let presence = rights.services().presence(&origin);
-        Self { line, rights, claim, timer, filters: HashSet::new(), origin, presence }
+        Self { line, profile, rights, claim, timer, filters: HashSet::new(), origin, presence }
     }
 
     pub(super) async fn announce_connected(&self, address: IpAddr) {
@@ -120,7 +119,7 @@ impl<'a> Live<'a> {
             payload: will.payload,
             qos: will.qos,
             retain: will.retain,
-            properties: aws_profile::message_properties(will.properties),
+            properties: self.profile.message_properties(will.properties),
         };
         if let Err(error) = self.rights.services().accept(message, self.origin.clone()).await {
             tracing::warn!(client_id = self.rights.client_id(), error = error.message, "a will could not be published");
@@ -190,7 +189,7 @@ impl<'a> Live<'a> {
     /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so, nor has
     /// QoS 0. With QoS 1, MQTT 5 says so in the PUBACK, and the connection stays.
     async fn publish(&mut self, publish: Publish, token: PublishToken) -> Result<(), End> {
-        aws_profile::check_properties(&publish.properties).map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
+        self.profile.check_properties(&publish.properties).map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
         let refused = match self.accept(publish).await {
             Ok(()) => {
                 self.line.session.publish_accepted(token);
@@ -208,10 +207,10 @@ impl<'a> Live<'a> {
     }
 
     async fn accept(&mut self, publish: Publish) -> Result<(), Refusal> {
-        domain::topic::check_publish(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
+        self.profile.check_publish(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
         self.rights.may_publish(&publish.topic)?;
         if publish.retain {
-            domain::topic::check_retain(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
+            self.profile.check_retain(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
             self.rights.may_retain(&publish.topic)?;
         }
         let message = Message {
@@ -219,7 +218,7 @@ impl<'a> Live<'a> {
             payload: publish.payload,
             qos: publish.qos,
             retain: publish.retain,
-            properties: aws_profile::message_properties(publish.properties),
+            properties: self.profile.message_properties(publish.properties),
         };
         let accepted = self.rights.services().accept(message, self.origin.clone()).await;
         accepted.map_err(|error| match error.code {
@@ -246,12 +245,12 @@ impl<'a> Live<'a> {
     /// A filter that is not allowed is refused by itself; the connection stays.
     fn subscribe_to(&mut self, asked: Subscription) -> ReasonCode {
         let filter = asked.filter;
-        if let Err(why) = domain::topic::check_filter(filter.as_str()) {
+        if let Err(why) = self.profile.check_filter(filter.as_str()) {
             tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
             return ReasonCode::TopicFilterInvalid;
         }
-        if !self.filters.contains(&filter) && self.filters.len() >= SUBSCRIPTIONS_PER_CONNECTION_MAX {
-            let why = format!("a connection has at most {SUBSCRIPTIONS_PER_CONNECTION_MAX} subscriptions");
+        if !self.filters.contains(&filter) && self.filters.len() >= self.profile.subscriptions_max() {
+            let why = format!("a connection has at most {} subscriptions", self.profile.subscriptions_max());
             tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
             return ReasonCode::QuotaExceeded;
         }

@@ -13,17 +13,17 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use domain::admission::Refusal;
+use domain::x509::Certificate;
 use mqtt::packet::Connect;
 use mqtt::{Action, Session, Welcome};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::aws_profile;
-use crate::closing::close_tls;
 use crate::gateway::Gateway;
 use crate::peer::Peer;
+use crate::profile::Profile;
 use crate::socket::{DeviceSocket, Reading};
-use crate::tls::Accepted;
+use crate::stream::DeviceStream;
 use end::End;
 use live::Live;
 
@@ -42,20 +42,40 @@ impl Uptime {
     }
 }
 
+/// A device at the door, before it has said a word of MQTT.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub stream: DeviceStream,
+    pub profile: Profile,
+    pub presented: Presented,
+}
+
+/// What it has shown of itself.
+#[derive(Debug)]
+pub(crate) enum Presented {
+    /// It holds the key that belongs to it.
+    Certificate(Box<Certificate>),
+    /// On the plain listener nobody is asked.
+    Nothing,
+}
+
 /// A connection's moving parts.
 struct Line {
     socket: DeviceSocket,
+    profile: Profile,
     session: Session,
     /// What has arrived and is not a whole packet yet.
     input: BytesMut,
     uptime: Uptime,
 }
 
-pub(crate) async fn serve(gateway: &Gateway, accepted: Accepted, mut peer: Peer, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, mut shutdown: watch::Receiver<bool>) {
     let uptime = Uptime(Instant::now());
+    let Arrival { stream, profile, presented } = arrival;
     let mut line = Line {
-        socket: DeviceSocket::new(accepted.stream),
-        session: Session::new(aws_profile::session_limits(gateway.limits()), uptime.now_ms()),
+        socket: DeviceSocket::new(stream),
+        profile,
+        session: Session::new(profile.session_limits(gateway.limits()), uptime.now_ms()),
         input: BytesMut::new(),
         uptime,
     };
@@ -64,7 +84,7 @@ pub(crate) async fn serve(gateway: &Gateway, accepted: Accepted, mut peer: Peer,
         Ok(mut connect) => {
             let assigned_client_id = assign_client_id(&mut connect);
             peer.learn_client_id(&connect.client_id);
-            match admission::admit(gateway, &mut line.session, &peer, accepted.certificate, &connect).await {
+            match admission::admit(gateway, &mut line, &peer, presented, &connect).await {
                 Err(end) => end,
                 Ok(admitted) => {
                     tracing::debug!(
@@ -125,7 +145,7 @@ impl Line {
         let limits = gateway.limits();
         let said = timeout(limits.drain_timeout, self.socket.finish(self.session.out())).await;
         if matches!(said, Ok(Ok(()))) {
-            close_tls(self.socket.into_stream(), limits).await;
+            self.socket.into_stream().close(limits).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a live connection may do: its standing, and the verdicts that were given on it.
+//! What a live connection may do: who holds it, and the verdicts that were given on it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,65 +15,104 @@ const VERDICTS_MAX: usize = 512;
 
 pub(super) struct Rights {
     services: Services,
-    facts: ConnectionFacts,
-    cell: watch::Receiver<Arc<Standing>>,
-    /// What `cell` held when it was looked at last; the verdicts are of its epoch.
-    standing: Arc<Standing>,
+    client_id: String,
+    holder: Holder,
+    /// As of the holder's rights when they were looked at last.
     publish: HashMap<TopicName, ()>,
     receive: HashMap<TopicName, bool>,
 }
 
+/// Whose the connection is, and so who judges it.
+enum Holder {
+    /// The IoT policies of a certificate.
+    Certificate(Box<OfCertificate>),
+    /// Nobody: the plain listener.
+    Anyone,
+}
+
+struct OfCertificate {
+    facts: ConnectionFacts,
+    cell: watch::Receiver<Arc<Standing>>,
+    /// What `cell` held when it was looked at last.
+    standing: Arc<Standing>,
+}
+
 impl Rights {
-    pub(super) fn new(services: Services, facts: ConnectionFacts, admitted: Admitted) -> Self {
+    pub(super) fn of_certificate(services: Services, facts: ConnectionFacts, admitted: Admitted) -> Self {
         let mut cell = admitted.standing;
         let standing = cell.borrow_and_update().clone();
-        Self { services, facts, cell, standing, publish: HashMap::new(), receive: HashMap::new() }
+        let client_id = facts.client_id.clone();
+        Self::new(services, client_id, Holder::Certificate(Box::new(OfCertificate { facts, cell, standing })))
+    }
+
+    pub(super) fn unrestricted(services: Services, client_id: String) -> Self {
+        Self::new(services, client_id, Holder::Anyone)
+    }
+
+    fn new(services: Services, client_id: String, holder: Holder) -> Self {
+        Self { services, client_id, holder, publish: HashMap::new(), receive: HashMap::new() }
     }
 
     pub(super) fn client_id(&self) -> &str {
-        &self.facts.client_id
+        &self.client_id
     }
 
     pub(super) fn services(&self) -> &Services {
         &self.services
     }
 
-    pub(super) fn facts(&self) -> &ConnectionFacts {
-        &self.facts
+    /// As AWS names the holder in events and to rules.
+    pub(super) fn principal(&self) -> Option<String> {
+        match &self.holder {
+            Holder::Certificate(certificate) => Some(certificate.facts.certificate_id.to_string()),
+            Holder::Anyone => None,
+        }
     }
 
     /// The thing to which the certificate is attached exclusively.
     pub(super) fn exclusive_thing(&self) -> Option<&str> {
-        self.standing.things.iter().find(|thing| thing.is_exclusive).map(|thing| thing.name.as_str())
+        let Holder::Certificate(certificate) = &self.holder else { return None };
+        certificate.standing.things.iter().find(|thing| thing.is_exclusive).map(|thing| thing.name.as_str())
     }
 
-    /// Waits for the standing to change. Cancel safe.
+    /// Waits for the rights to change. Cancel safe.
     pub(super) async fn changed(&mut self) {
-        if self.cell.changed().await.is_err() {
+        let outcome = match &mut self.holder {
+            Holder::Certificate(certificate) => certificate.cell.changed().await,
+            Holder::Anyone => std::future::pending().await,
+        };
+        if outcome.is_err() {
             // The services are gone, and the server with them; shutdown will say so.
             std::future::pending().await
         }
     }
 
-    /// Whether the standing has changed since it was taken over last. Costs a look at a counter.
+    /// Whether the rights have changed since they were taken over last. Costs a look at a counter.
     pub(super) fn has_changed(&self) -> bool {
-        self.cell.has_changed().unwrap_or(false)
+        match &self.holder {
+            Holder::Certificate(certificate) => certificate.cell.has_changed().unwrap_or(false),
+            Holder::Anyone => false,
+        }
     }
 
-    /// Takes over the changed standing. `Err`: the connection may not stay.
+    /// Takes over the changed rights. `Err`: the connection may not stay.
     pub(super) fn renew(&mut self) -> Result<(), Refusal> {
-        self.standing = self.cell.borrow_and_update().clone();
         self.publish.clear();
         self.receive.clear();
-        if let Err(why) = &self.standing.active {
-            return Err(Refusal::RightLost(why.clone()));
+        match &mut self.holder {
+            Holder::Certificate(certificate) => {
+                certificate.standing = certificate.cell.borrow_and_update().clone();
+                if let Err(why) = &certificate.standing.active {
+                    return Err(Refusal::RightLost(why.clone()));
+                }
+            }
+            Holder::Anyone => {}
         }
-        let client_id = self.facts.client_id.clone();
-        self.judge(IotAction::Connect, &client_id).map_err(|refusal| Refusal::RightLost(refusal.sentence()))
+        self.judge(IotAction::Connect, &self.client_id).map_err(|refusal| Refusal::RightLost(refusal.sentence()))
     }
 
     pub(super) fn may_publish(&mut self, topic: &TopicName) -> Result<(), Refusal> {
-        if self.publish.contains_key(topic) {
+        if matches!(self.holder, Holder::Anyone) || self.publish.contains_key(topic) {
             return Ok(());
         }
         self.judge(IotAction::Publish, topic.as_str())?;
@@ -91,6 +130,9 @@ impl Rights {
     }
 
     pub(super) fn may_receive(&mut self, topic: &TopicName) -> bool {
+        if matches!(self.holder, Holder::Anyone) {
+            return true;
+        }
         if let Some(verdict) = self.receive.get(topic) {
             return *verdict;
         }
@@ -101,8 +143,13 @@ impl Rights {
     }
 
     fn judge(&self, action: IotAction, subject: &str) -> Result<(), Refusal> {
-        let decision = self.services.judge(&self.standing, &self.facts, action, subject);
-        self.services.refusal(decision, action, subject).map_or(Ok(()), Err)
+        match &self.holder {
+            Holder::Certificate(certificate) => {
+                let decision = self.services.judge(&certificate.standing, &certificate.facts, action, subject);
+                self.services.refusal(decision, action, subject).map_or(Ok(()), Err)
+            }
+            Holder::Anyone => Ok(()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod certificate;
 mod five;
 mod handshake;
 mod live;
+mod plain;
 mod presence;
 mod server;
 

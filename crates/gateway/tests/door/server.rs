@@ -6,7 +6,7 @@ use std::sync::Arc;
 use broker::Broker;
 use fleet::{Ca, ClientTls, Device, DeviceSpec, Error, KeyAlgorithm, MqttClient};
 use functions::{AwsCallError, AwsCalls, Functions};
-use gateway::{Gateway, Limits, serve};
+use gateway::{Door, Gateway, Limits, serve};
 use mqtt::packet::Connect;
 use services::admission::{AdmissionFilter, AdmissionRecord};
 use services::iot::shapes::{
@@ -29,10 +29,12 @@ pub struct Server {
     pub services: Services,
     pub gateway: Gateway,
     pub address: SocketAddr,
+    /// MQTT without TLS.
+    pub plain_address: SocketAddr,
     pub ca: Ca,
     root_pem: String,
     shutdown: watch::Sender<bool>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: Vec<JoinHandle<std::io::Result<()>>>,
     _dir: TempDir,
 }
 
@@ -63,13 +65,18 @@ impl Server {
         let services = services(store, broker.clone());
         let certificate = ServerCertificate::new();
         let gateway = Gateway::new(services.clone(), broker, certificate.identity, limits).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
         let (shutdown, down) = watch::channel(false);
-        let serving = tokio::spawn(serve(listener, gateway.clone(), down));
+        let mut serving = Vec::new();
+        let mut addresses = Vec::new();
+        for door in [Door::Mqtt, Door::PlainMqtt] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            addresses.push(listener.local_addr().unwrap());
+            serving.push(tokio::spawn(serve(listener, door, gateway.clone(), down.clone())));
+        }
+        let root_pem = certificate.root_pem;
+        let [address, plain_address] = addresses.try_into().unwrap();
         let ca = Ca::new("factory", KeyAlgorithm::EcP256).unwrap();
-        let server =
-            Self { services, gateway, address, ca, root_pem: certificate.root_pem, shutdown, serving, _dir: dir };
+        let server = Self { services, gateway, address, plain_address, ca, root_pem, shutdown, serving, _dir: dir };
         server.register_ca().await;
         server
     }
@@ -165,7 +172,9 @@ impl Server {
 
     pub async fn stop(self) {
         self.shutdown.send_replace(true);
-        tokio::time::timeout(DEADLINE, self.serving).await.unwrap().unwrap().unwrap();
+        for serving in self.serving {
+            tokio::time::timeout(DEADLINE, serving).await.unwrap().unwrap().unwrap();
+        }
         assert_eq!(self.gateway.open_connections(), 0);
     }
 }

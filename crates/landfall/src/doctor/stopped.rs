@@ -69,7 +69,9 @@ fn server_certificate(settings: &Settings, data_dir: &DataDir, now: Timestamp) -
 }
 
 pub fn ports(settings: &Settings) -> Vec<Finding> {
-    [("api_addr", settings.api_addr), ("mqtt_addr", settings.mqtt_addr)].map(|(name, addr)| port(name, addr)).into()
+    let mut ports = vec![("api_addr", settings.api_addr), ("mqtt_addr", settings.mqtt_addr)];
+    ports.extend(settings.plain_mqtt_addr.map(|addr| ("plain_mqtt_addr", addr)));
+    ports.into_iter().map(|(name, addr)| port(name, addr)).collect()
 }
 
 fn port(name: &'static str, addr: SocketAddr) -> Finding {
