@@ -63,6 +63,49 @@ async fn the_operators_certificate_serves_in_every_form_of_its_key() {
     }
 }
 
+/// What openssl says of the certificate that it is shown now.
+fn serial(openssl: &OpenSsl, port: u16) -> String {
+    let said = shown(openssl, port, "root.crt", "");
+    let pem = said.split("-----BEGIN CERTIFICATE-----").nth(1).and_then(|rest| rest.split("-----END").next());
+    let pem = format!("-----BEGIN CERTIFICATE-----{}-----END CERTIFICATE-----\n", pem.expect("a certificate"));
+    std::fs::write(openssl.path("shown.crt"), pem).expect("room");
+    openssl.run("x509 -in shown.crt -noout -serial -out shown.txt");
+    openssl.read("shown.txt")
+}
+
+/// Who is connected goes on under the old certificate, who connects gets the new one.
+#[tokio::test]
+async fn a_renewed_certificate_is_taken_up_while_devices_stay_connected() {
+    let data = DataDir::new();
+    let openssl = OpenSsl::in_dir(data.file("keys"));
+    let key_line = "ecparam -name prime256v1 -genkey -noout -out server.key";
+    operators_certificate(&openssl, key_line, "DNS:localhost");
+    let [certificate, key, root] = ["server.crt", "server.key", "root.crt"].map(|name| openssl.path(name));
+    let [certificate, key, root] = [certificate, key, root].map(|path| path.display().to_string());
+    let flags = ["--server-cert", &certificate, "--server-key", &key, "--server-ca", &root];
+    let server = Server::start_on(&data, &Options::with(&flags));
+    let ca = Operator::of(&server).prepare_activation("renewed").await;
+    let device = FieldDevice::new(&ca, "device");
+    let mut connected = device.land(&server).await;
+    let port = server.mqtt_addr().port();
+    let old = serial(&openssl, port);
+
+    let renewal = "ecparam -name secp384r1 -genkey -noout -out renewed.key";
+    openssl.run(renewal);
+    openssl.run("req -new -key renewed.key -out renewed.csr -subj /CN=factory");
+    openssl.run("x509 -req -in renewed.csr -CA root.crt -CAkey root.key -CAcreateserial -days 30 -extfile names.cnf -out renewed.crt");
+    std::fs::rename(openssl.path("renewed.key"), openssl.path("server.key")).expect("renamed");
+    std::fs::rename(openssl.path("renewed.crt"), openssl.path("server.crt")).expect("renamed");
+    let until = std::time::Instant::now() + landfall_tests::PATIENCE;
+    while serial(&openssl, port) == old {
+        assert!(std::time::Instant::now() < until, "the new certificate is not taken up: {}", server.stderr());
+    }
+    connected.publish_at_least_once("JITR/test", &b"still here"[..]).await.expect("the connection goes on");
+    device.connect_as(&server, "another").await.expect("under the new one").disconnect().await.expect("a proper end");
+    connected.publish_at_least_once("JITR/test", &b"and here"[..]).await.expect("the connection goes on");
+    connected.disconnect().await.expect("a proper end");
+}
+
 /// A client that can do with RSA only gets the RSA certificate, once the background has made it.
 #[tokio::test]
 async fn the_clients_abilities_choose_between_ecdsa_and_rsa() {

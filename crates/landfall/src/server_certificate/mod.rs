@@ -23,7 +23,7 @@ use own::OwnCertificate;
 pub use own::OwnFiles;
 
 /// Between two looks at the certificates' time and at the operator's files.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// A certificate with its key, ready to serve, and what the operator should know of it.
 struct Usable {
@@ -138,8 +138,13 @@ impl ServerCertificates {
                 }
             }
             Source::Own(own) => {
-                if let Some(usable) = locked(own).read_again(now)? {
-                    own::endpoint_names(&locked_path(own), &usable.leaf, &self.endpoint_names)?;
+                // The lock goes before what follows: an `if let` on it would hold it to its end.
+                let (renewed, path) = {
+                    let mut own = locked(own);
+                    (own.read_again(now)?, own.certificate_path().to_owned())
+                };
+                if let Some(usable) = renewed {
+                    own::endpoint_names(&path, &usable.leaf, &self.endpoint_names)?;
                     *locked(&self.expires) = usable.leaf.not_after();
                     self.identity.replace(vec![usable.key]);
                     tracing::info!(expires = self.expires().to_rfc3339(), "the server's new certificate is in use");
@@ -156,10 +161,6 @@ pub fn reachable(mut addr: SocketAddr) -> SocketAddr {
         addr.set_ip(if addr.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
     }
     addr
-}
-
-fn locked_path(own: &Mutex<OwnCertificate>) -> PathBuf {
-    locked(own).certificate_path().to_owned()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
