@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::session_tickets::SessionResumption;
+
 /// Each with the reason for its default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -27,6 +29,8 @@ pub struct Limits {
     pub drain_bytes_max: usize,
     /// After shutdown was asked for, how long connections may take to end.
     pub shutdown_timeout: Duration,
+    /// As on AWS, which has none, unless the operator wishes otherwise.
+    pub session_resumption: SessionResumption,
 }
 
 impl Default for Limits {
@@ -41,6 +45,7 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(2),
             drain_bytes_max: 256 * 1024,
             shutdown_timeout: Duration::from_secs(5),
+            session_resumption: SessionResumption::Off,
         }
     }
 }

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::closing::close_socket;
 use crate::connection::{self, Arrival, Presented};
 use crate::gateway::Gateway;
 use crate::peer::Peer;
@@ -125,9 +124,7 @@ async fn serve_tls(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shu
         }
         Err(ended) => {
             gateway.record(&peer, &ended.refused, &ended.chain);
-            if let Some(socket) = ended.socket {
-                close_socket(socket, gateway.limits()).await;
-            }
+            ended.left.close(gateway.limits()).await;
         }
     }
 }

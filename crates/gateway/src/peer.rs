@@ -29,6 +29,8 @@ pub struct Peer {
     /// The protocols offered, separated by commas.
     pub alpn: Option<String>,
     pub tls_version: Option<&'static str>,
+    /// By a ticket of an earlier connection, and not by a handshake with the device's key.
+    pub tls_resumed: bool,
     pub client_id: Option<String>,
 }
 
@@ -42,6 +44,7 @@ impl Peer {
             server_name: ServerName::Absent,
             alpn: None,
             tls_version: None,
+            tls_resumed: false,
             client_id: None,
         }
     }
@@ -79,6 +82,7 @@ impl Peer {
             sni: self.sni.clone(),
             alpn: self.alpn.clone(),
             tls_version: self.tls_version.map(str::to_owned),
+            tls_resumed: self.tls_resumed,
             chain: recorded_chain(chain),
             // Of bytes that do not parse as well: it is what the operator can search for.
             certificate_id: chain.first().map(|leaf| CertificateId::of_der(leaf)),

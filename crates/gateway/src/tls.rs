@@ -1,7 +1,7 @@
 //! The TLS side of the device door: its configuration, built once, and one handshake.
 //!
-//! TLS 1.2 and 1.3, client certificate required. Sessions are never resumed: a resumed handshake does not ask the
-//! verifier again, so a certificate that was deactivated since would come back in.
+//! TLS 1.2 and 1.3, client certificate required. Where sessions may be resumed, the library does not ask the verifier
+//! again; the door does, or a certificate that was deactivated since would come back in.
 
 use std::io;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use domain::admission::{Refusal, ServerName};
 use domain::x509::Certificate;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::{Acceptor, ClientHello, NoServerSessionStorage};
-use rustls::{CertificateError, ServerConfig, version};
+use rustls::server::{Acceptor, ClientHello};
+use rustls::{CertificateError, HandshakeKind, ServerConfig, version};
 use rustls_pki_types::CertificateDer;
 use services::admission::Refused;
 use tokio::net::TcpStream;
@@ -19,12 +19,14 @@ use tokio::time::timeout;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::closing::{close_socket, close_tls};
 use crate::handshakes::Handshakes;
 use crate::limits::Limits;
 use crate::peer::Peer;
 use crate::recent_leaves::RecentLeaves;
 use crate::server_identity::ServerIdentity;
-use crate::verifier::{DeviceVerifier, HandshakeRefused, LeafJudge};
+use crate::session_tickets::SessionTickets;
+use crate::verifier::{DeviceVerifier, HandshakeRefused, LeafJudge, judge_chain};
 
 /// What AWS devices offer on port 443; accepted on 8883 as well, where the port decides. A device that offers nothing
 /// or something else is served without ALPN there.
@@ -36,6 +38,7 @@ pub struct TlsDoor {
     /// One for each thing that the client may have sent as the server's name, in the order of `ServerName::ALL`.
     configs: [Configs; ServerName::ALL.len()],
     endpoint_names: Vec<String>,
+    judge: Arc<LeafJudge>,
     leaves: Arc<RecentLeaves>,
     handshakes: Handshakes,
     timeout: Duration,
@@ -54,12 +57,22 @@ pub struct Accepted {
     pub certificate: Certificate,
 }
 
-/// A handshake that came to nothing. The socket, where it is left, has the alert on its way and wants closing.
+/// A handshake that came to nothing.
 #[derive(Debug)]
 pub struct HandshakeEnded {
     pub refused: Refused,
     pub chain: Vec<CertificateDer<'static>>,
-    pub socket: Option<TcpStream>,
+    pub left: Left,
+}
+
+/// What is left of the connection, and wants closing.
+#[derive(Debug)]
+pub enum Left {
+    Nothing,
+    /// With the alert on its way.
+    Socket(TcpStream),
+    /// Of a resumed session, whose device was refused when its handshake was over: too late for an alert of ours.
+    Stream(Box<TlsStream<TcpStream>>),
 }
 
 impl TlsDoor {
@@ -71,11 +84,13 @@ impl TlsDoor {
     ) -> Result<Self, rustls::Error> {
         let judge = Arc::new(judge);
         let leaves = Arc::new(RecentLeaves::default());
+        let tickets = SessionTickets::new(limits.session_resumption)?;
         let [endpoint, other, absent] =
-            ServerName::ALL.map(|name| Configs::new(judge.clone(), name, identity.clone(), leaves.clone()));
+            ServerName::ALL.map(|name| Configs::new(judge.clone(), name, identity.clone(), leaves.clone(), &tickets));
         Ok(Self {
             configs: [endpoint?, other?, absent?],
             endpoint_names,
+            judge,
             leaves,
             handshakes: Handshakes::new(limits.handshakes_max, limits.handshakes_per_address_max),
             timeout: limits.handshake_timeout,
@@ -86,19 +101,19 @@ impl TlsDoor {
     pub async fn accept(&self, socket: TcpStream, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
         let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
         let start = match timeout(self.timeout, &mut hello).await {
-            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, hello.take_io())),
-            Ok(Err(error)) => return Err(HandshakeEnded::of_error(&error, hello.take_io())),
+            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, hello.take_io().into())),
+            Ok(Err(error)) => return Err(HandshakeEnded::of_error(&error, hello.take_io().into())),
             Ok(Ok(start)) => start,
         };
         peer.learn_hello(&start.client_hello(), &self.endpoint_names);
         let config = self.config_for(&start.client_hello(), peer.server_name);
         let Ok(Some(_turn)) = timeout(self.timeout, self.handshakes.turn(peer.source.ip())).await else {
             let refusal = Refusal::Overloaded("too many handshakes at once".to_owned());
-            return Err(HandshakeEnded::new(refusal, Some(start.io)));
+            return Err(HandshakeEnded::new(refusal, Left::Socket(start.io)));
         };
         let stream = match timeout(self.timeout, start.into_stream(config).into_fallible()).await {
-            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, None)),
-            Ok(Err((error, socket))) => return Err(HandshakeEnded::of_error(&error, Some(socket))),
+            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, Left::Nothing)),
+            Ok(Err((error, socket))) => return Err(HandshakeEnded::of_error(&error, Left::Socket(socket))),
             Ok(Ok(stream)) => stream,
         };
         self.accepted(stream, peer)
@@ -107,13 +122,23 @@ impl TlsDoor {
     fn accepted(&self, stream: TlsStream<TcpStream>, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
         let session = stream.get_ref().1;
         peer.learn_version(session.protocol_version());
-        let Some(leaf) = session.peer_certificates().and_then(|chain| chain.first()) else {
+        peer.tls_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        let chain = session.peer_certificates().unwrap_or_default();
+        let Some((leaf, others)) = chain.split_first() else {
             // The verifier let nobody pass without one.
-            return Err(HandshakeEnded::new(Refusal::NoClientCertificate, None));
+            return Err(HandshakeEnded::new(Refusal::NoClientCertificate, Left::Nothing));
         };
+        if peer.tls_resumed {
+            return match judge_chain(&self.judge, peer.server_name, leaf, others.len()) {
+                Ok(certificate) => Ok(Accepted { stream, certificate }),
+                Err(refused) => {
+                    Err(HandshakeEnded { refused, chain: chain.to_vec(), left: Left::Stream(Box::new(stream)) })
+                }
+            };
+        }
         match self.leaves.take(leaf).map_or_else(|| Certificate::from_der(leaf), Ok) {
             Ok(certificate) => Ok(Accepted { stream, certificate }),
-            Err(error) => Err(HandshakeEnded::new(Refusal::MalformedCertificate(error.to_string()), None)),
+            Err(error) => Err(HandshakeEnded::new(Refusal::MalformedCertificate(error.to_string()), Left::Nothing)),
         }
     }
 
@@ -135,6 +160,7 @@ impl Configs {
         name: ServerName,
         identity: Arc<ServerIdentity>,
         leaves: Arc<RecentLeaves>,
+        tickets: &SessionTickets,
     ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let algorithms = provider.signature_verification_algorithms;
@@ -142,8 +168,7 @@ impl Configs {
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
             .with_client_cert_verifier(Arc::new(DeviceVerifier::new(judge, name, algorithms, leaves)))
             .with_cert_resolver(identity);
-        plain.session_storage = Arc::new(NoServerSessionStorage {});
-        plain.send_tls13_tickets = 0;
+        tickets.configure(&mut plain);
         let mut mqtt_ca = plain.clone();
         mqtt_ca.alpn_protocols = vec![ALPN_MQTT_CA.to_vec()];
         Ok(Self { plain: Arc::new(plain), mqtt_ca: Arc::new(mqtt_ca) })
@@ -151,18 +176,32 @@ impl Configs {
 }
 
 impl HandshakeEnded {
-    fn new(refusal: Refusal, socket: Option<TcpStream>) -> Self {
-        Self { refused: Refused { refusal, ca: None, status: None }, chain: Vec::new(), socket }
+    fn new(refusal: Refusal, left: Left) -> Self {
+        Self { refused: Refused { refusal, ca: None, status: None }, chain: Vec::new(), left }
     }
 
-    fn of_error(error: &io::Error, socket: Option<TcpStream>) -> Self {
+    fn of_error(error: &io::Error, left: Left) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match tls.and_then(HandshakeRefused::in_error) {
-            Some(HandshakeRefused { refused, chain }) => {
-                Self { refused: refused.clone(), chain: chain.clone(), socket }
-            }
-            None => Self::new(tls.map_or_else(|| io_refusal(error), tls_refusal), socket),
+            Some(HandshakeRefused { refused, chain }) => Self { refused: refused.clone(), chain: chain.clone(), left },
+            None => Self::new(tls.map_or_else(|| io_refusal(error), tls_refusal), left),
         }
+    }
+}
+
+impl Left {
+    pub async fn close(self, limits: &Limits) {
+        match self {
+            Self::Nothing => {}
+            Self::Socket(socket) => close_socket(socket, limits).await,
+            Self::Stream(stream) => close_tls(*stream, limits).await,
+        }
+    }
+}
+
+impl From<Option<TcpStream>> for Left {
+    fn from(socket: Option<TcpStream>) -> Self {
+        socket.map_or(Self::Nothing, Self::Socket)
     }
 }
 

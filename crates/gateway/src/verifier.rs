@@ -78,7 +78,8 @@ impl HandshakeRefused {
     }
 }
 
-fn judge_chain(
+/// Also asked by the door itself where the library does not ask: of who resumes a session.
+pub(crate) fn judge_chain(
     judge: &LeafJudge,
     server_name: ServerName,
     leaf: &CertificateDer<'_>,

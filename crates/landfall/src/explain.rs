@@ -58,7 +58,7 @@ fn text(record: &AdmissionRecord) -> String {
         ("issuer", record.certificate_issuer.clone()),
         ("CA", record.ca_certificate_id.as_ref().map(id)),
         ("policy", record.policy_statement.clone()),
-        ("TLS", record.tls_version.clone()),
+        ("TLS", record.tls_version.clone().map(|version| version + if record.tls_resumed { ", resumed" } else { "" })),
         ("SNI", record.sni.clone()),
         ("ALPN", record.alpn.clone()),
     ] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::{AccountId, Region};
-use gateway::Limits as DeviceLimits;
+use gateway::{Limits as DeviceLimits, SessionResumption};
 use serde::Deserialize;
 use services::{Checkpoints, Step};
 
@@ -61,6 +61,8 @@ struct File {
     insecure_http: Option<bool>,
     api_tls: Option<bool>,
     #[serde(default)]
+    tls: Tls,
+    #[serde(default)]
     limits: Limits,
     #[serde(default)]
     functions: Functions,
@@ -71,6 +73,14 @@ struct File {
 struct Functions {
     /// Seconds before the second, third ... attempt of an asynchronous invocation.
     async_retry_s: Option<Vec<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tls {
+    /// Devices may come back without a whole handshake.
+    #[serde(default)]
+    session_resumption: bool,
 }
 
 /// What one address, or all of them, may take of the doors.
@@ -143,7 +153,10 @@ impl Settings {
             flags.server_key.clone().or(file.server_key),
             flags.server_ca.clone().or(file.server_ca),
         )?;
-        let (api_limits, device_limits) = file.limits.apply()?;
+        let (api_limits, mut device_limits) = file.limits.apply()?;
+        if file.tls.session_resumption {
+            device_limits.session_resumption = SessionResumption::Tickets;
+        }
         let retry_s = file.functions.async_retry_s.unwrap_or_else(|| ASYNC_RETRY_S_DEFAULT.to_vec());
         Ok(Self {
             data_dir: flags.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("./landfall-data")),
@@ -313,6 +326,17 @@ mod tests {
     }
 
     #[test]
+    fn sessions_are_resumed_on_wish_only() {
+        for (text, expected) in [
+            ("", SessionResumption::Off),
+            ("[tls]\nsession_resumption = false", SessionResumption::Off),
+            ("[tls]\nsession_resumption = true", SessionResumption::Tickets),
+        ] {
+            assert_eq!(with_file(text, |_| ()).expect(text).device_limits.session_resumption, expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_mistake_is_named() {
         for (text, named) in [
             ("regoin = \"x\"", "regoin"),
@@ -324,6 +348,7 @@ mod tests {
             ("[limits]\napi_connections = 0", "limits.api_connections"),
             ("[limits]\nhandshake_timeout_s = 0", "limits.handshake_timeout_s"),
             ("[limits]\nconnections = 1", "connections"),
+            ("[tls]\nresumption = true", "resumption"),
             ("server_cert = \"a.pem\"", "server_key"),
             ("endpoint_names = [\"https://x\"]", "endpoint_name"),
             ("alpn_addr = \"127.0.0.1:443\"", "alpn_addr"),

@@ -29,6 +29,9 @@ pub struct AdmissionRecord {
     pub sni: Option<String>,
     pub alpn: Option<String>,
     pub tls_version: Option<String>,
+    /// By a ticket of an earlier connection.
+    #[serde(default)]
+    pub tls_resumed: bool,
     /// The chain as sent, leaf first, base64 DER; bounded by the gateway.
     pub chain: Vec<String>,
     pub certificate_id: Option<CertificateId>,

@@ -12,7 +12,7 @@ use fleet::{
     Ca, CertificateVersion, ClientTls, Device, DeviceSpec, Error, Flaw, Key, KeyAlgorithm, Sni, TlsConnection,
     TlsVersions, Window,
 };
-use gateway::{LeafJudge, Limits, Peer, TlsDoor, close_socket, close_tls};
+use gateway::{LeafJudge, Limits, Peer, TlsDoor, close_tls};
 use services::admission::{AdmissionRecord, Refused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -125,9 +125,7 @@ async fn knock_on(registry: Registry, limits: Limits) -> Knock {
             }
             Err(ended) => {
                 let record = peer.record(&ended.refused, &ended.chain, now());
-                if let Some(socket) = ended.socket {
-                    close_socket(socket, &limits).await;
-                }
+                ended.left.close(&limits).await;
                 (peer, Some(record))
             }
         }

@@ -8,6 +8,7 @@ mod handshake;
 mod live;
 mod plain;
 mod presence;
+mod resumption;
 mod server;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use broker::Broker;
 use fleet::{Ca, ClientTls, Device, DeviceSpec, Error, KeyAlgorithm, MqttClient};
@@ -11,7 +12,7 @@ use mqtt::packet::Connect;
 use services::admission::{AdmissionFilter, AdmissionRecord};
 use services::iot::shapes::{
     AttachPolicyRequest, CreatePolicyRequest, GetRegistrationCodeRequest, RegisterCACertificateRequest,
-    UpdateCertificateRequest,
+    UpdateCACertificateRequest, UpdateCertificateRequest,
 };
 use services::{Caller, Checkpoints, Clock, Config, Op, RootCredentials, Services};
 use store::Store;
@@ -32,6 +33,8 @@ pub struct Server {
     /// MQTT without TLS.
     pub plain_address: SocketAddr,
     pub ca: Ca,
+    /// Added to the system's time.
+    clock_ms: Arc<AtomicI64>,
     root_pem: String,
     shutdown: watch::Sender<bool>,
     serving: Vec<JoinHandle<std::io::Result<()>>>,
@@ -62,7 +65,8 @@ impl Server {
         let dir = TempDir::new().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let broker = Broker::new();
-        let services = services(store, broker.clone());
+        let clock_ms = Arc::new(AtomicI64::new(0));
+        let services = services(store, broker.clone(), clock(clock_ms.clone()));
         let certificate = ServerCertificate::new();
         let gateway = Gateway::new(services.clone(), broker, certificate.identity, limits).unwrap();
         let (shutdown, down) = watch::channel(false);
@@ -76,12 +80,18 @@ impl Server {
         let root_pem = certificate.root_pem;
         let [address, plain_address] = addresses.try_into().unwrap();
         let ca = Ca::new("factory", KeyAlgorithm::EcP256).unwrap();
-        let server = Self { services, gateway, address, plain_address, ca, root_pem, shutdown, serving, _dir: dir };
+        let server =
+            Self { services, gateway, address, plain_address, ca, clock_ms, root_pem, shutdown, serving, _dir: dir };
         server.register_ca().await;
         server
     }
 
-    fn op(&self) -> Op {
+    /// For what the certificates say; timers go on as before.
+    pub fn advance_days(&self, days: i64) {
+        self.clock_ms.fetch_add(days * 86_400_000, Ordering::Relaxed);
+    }
+
+    pub fn op(&self) -> Op {
         self.services.op(Caller::Root { access_key_id: "AKIAROOT".to_owned() })
     }
 
@@ -122,6 +132,15 @@ impl Server {
     pub async fn set_status(&self, device: &Device, status: &str) {
         let input = UpdateCertificateRequest { certificate_id: device.id().to_string(), new_status: status.to_owned() };
         self.services.iot().update_certificate(&self.op(), input).await.unwrap();
+    }
+
+    pub async fn set_ca_status(&self, status: &str) {
+        let input = UpdateCACertificateRequest {
+            certificate_id: self.ca.id().to_string(),
+            new_status: Some(status.to_owned()),
+            ..UpdateCACertificateRequest::default()
+        };
+        self.services.iot().update_ca_certificate(&self.op(), input).await.unwrap();
     }
 
     pub async fn attach(&self, device: &Device, policy: &str) {
@@ -170,6 +189,20 @@ impl Server {
         }
     }
 
+    /// The device's newest record, once it has this reason.
+    pub async fn await_newest(&self, device: &Device, reason: &str) -> AdmissionRecord {
+        let filter = AdmissionFilter { certificate_id: Some(device.id()), ..AdmissionFilter::default() };
+        let until = tokio::time::Instant::now() + DEADLINE;
+        loop {
+            let newest = self.services.admission_records(&filter, 1).pop();
+            match newest {
+                Some(record) if record.reason == reason => return record,
+                newest => assert!(tokio::time::Instant::now() < until, "no {reason}, but {newest:?}"),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub async fn stop(self) {
         self.shutdown.send_replace(true);
         for serving in self.serving {
@@ -179,7 +212,12 @@ impl Server {
     }
 }
 
-fn services(store: Store, broker: Broker) -> Services {
+fn clock(offset_ms: Arc<AtomicI64>) -> Clock {
+    let system = Clock::system();
+    Clock::from_fn(move || system.now().plus_millis(offset_ms.load(Ordering::Relaxed)))
+}
+
+fn services(store: Store, broker: Broker, clock: Clock) -> Services {
     // No function runs here; the binary of the tests is no worker.
     let calls = AwsCalls(Arc::new(|call| {
         Box::pin(async move {
@@ -206,5 +244,5 @@ fn services(store: Store, broker: Broker) -> Services {
         async_retry_ms: Vec::new(),
         checkpoints: Checkpoints::default(),
     };
-    Services::new(config, store, broker, functions, Clock::system()).unwrap()
+    Services::new(config, store, broker, functions, clock).unwrap()
 }

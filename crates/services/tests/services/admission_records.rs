@@ -17,6 +17,7 @@ fn record(world: &World, source: &str, client_id: &str, reason: &str) -> Admissi
         sni: None,
         alpn: None,
         tls_version: None,
+        tls_resumed: false,
         // As much as the gateway lets pass.
         chain: vec!["A".repeat(20_000)],
         certificate_id: None,
