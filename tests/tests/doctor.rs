@@ -56,6 +56,14 @@ fn a_good_server_is_found_good() {
 }
 
 #[test]
+fn another_servers_configuration_is_noticed() {
+    let server = Server::start();
+    for flags in [["--region", "eu-central-1"], ["--account-id", "210987654321"]] {
+        check(&doctor(&server.data_path(), &flags), &[("ok", "server", "says ok"), ("WRONG", "config", "us-east-1")]);
+    }
+}
+
+#[test]
 fn what_a_start_would_meet_is_tried_without_a_server() {
     let data = DataDir::new();
     let nowhere = data.file("nothing");

@@ -101,7 +101,9 @@ fn findings(flags: &ServeFlags) -> Vec<Finding> {
     findings.extend(machine::modes(&data_dir, settings.own_certificate.as_ref()));
     let looked = serve::block_on(async {
         match RunFile::read(&data_dir) {
-            Ok(run) if running::answers(&run, &data_dir).await => Ok(running::findings(&run, &data_dir).await),
+            Ok(run) if running::answers(&run, &data_dir).await => {
+                Ok(running::findings(&settings, &run, &data_dir).await)
+            }
             run => Ok(stopped::findings(&settings, &data_dir, run.ok().as_ref()).await),
         }
     });

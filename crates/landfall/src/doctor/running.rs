@@ -9,6 +9,7 @@ use super::{Finding, certificates, registry};
 use crate::data_dir::DataDir;
 use crate::run_file::RunFile;
 use crate::server_certificate::reachable;
+use crate::settings::Settings;
 use crate::{Sentence, client};
 
 /// A server on this machine that takes longer does not answer at all.
@@ -28,11 +29,10 @@ async fn health(run: &RunFile, data_dir: &DataDir) -> Result<String, Sentence> {
     Ok(format!("process {}, version {}, says {}", run.pid, health["version"], health["status"]).replace('"', ""))
 }
 
-pub async fn findings(run: &RunFile, data_dir: &DataDir) -> Vec<Finding> {
-    let mut findings = vec![
-        Finding::of("server", health(run, data_dir).await),
-        Finding::good("API", format!("answers at {}", run.api_url)),
-    ];
+pub async fn findings(settings: &Settings, run: &RunFile, data_dir: &DataDir) -> Vec<Finding> {
+    let mut findings = vec![Finding::of("server", health(run, data_dir).await)];
+    findings.extend(another_configuration(settings, run));
+    findings.push(Finding::good("API", format!("answers at {}", run.api_url)));
     findings.extend(device_door(run).await);
     let now = services::Clock::system().now();
     match inspection(data_dir).await {
@@ -43,6 +43,18 @@ pub async fn findings(run: &RunFile, data_dir: &DataDir) -> Vec<Finding> {
         Err(Sentence(text)) => findings.push(Finding::wrong("store", text)),
     }
     findings
+}
+
+/// What was read is then not the configuration that the server has, and a start with it would be refused.
+fn another_configuration(settings: &Settings, run: &RunFile) -> Option<Finding> {
+    let read = (settings.region.to_string(), settings.account.to_string());
+    (read != (run.region.clone(), run.account_id.clone())).then(|| {
+        let text = format!(
+            "the running server's region is {} and its account {}: give the flags that it was started with (--config FILE)",
+            run.region, run.account_id
+        );
+        Finding::wrong("config", text)
+    })
 }
 
 /// The TLS handshake up to the client's certificate, as a device makes it.
