@@ -17,7 +17,7 @@ def client(signing_name):
 
 def refused(code, status, **arguments):
     try:
-        data.publish(**arguments)
+        iot_data.publish(**arguments)
     except ClientError as error:
         answer = error.response
         found = (answer['Error']['Code'], answer['ResponseMetadata']['HTTPStatusCode'])
@@ -29,11 +29,11 @@ def refused(code, status, **arguments):
 for name in ['iotdata', 'iotdevicegateway']:
     answer = client(name).publish(topic='JITR/from/boto3', qos=1, payload=json.dumps({'signed': name}))
     assert answer['ResponseMetadata']['HTTPStatusCode'] == 200, answer
-data = client('iotdata')
-data.publish(topic='JITR/from/boto3', qos=1, payload='properties', contentType='text/plain', responseTopic='a/b',
-             messageExpiry=60, payloadFormatIndicator='UTF8_DATA', correlationData='Yw==',
-             userProperties=[{'name': 'value'}, {'name': 'other'}])
-data.publish(topic='JITR/from/boto3', qos=0, payload=b'\xff\x00')
+iot_data = client('iotdata')
+iot_data.publish(topic='JITR/from/boto3', qos=1, payload='properties', contentType='text/plain', responseTopic='a/b',
+                 messageExpiry=60, payloadFormatIndicator='UTF8_DATA', correlationData='Yw==',
+                 userProperties=[{'name': 'value'}, {'name': 'other'}])
+iot_data.publish(topic='JITR/from/boto3', qos=0, payload=b'\xff\x00')
 refused('InvalidRequestException', 400, topic='a/+', payload='x')
 refused('InvalidRequestException', 400, topic='a', payload='x', qos=2)
 refused('InvalidRequestException', 400, topic='a', payload='x', retain=True)
@@ -41,5 +41,5 @@ refused('InvalidRequestException', 400, topic='1/2/3/4/5/6/7/8/9', payload='x')
 refused('InvalidRequestException', 400, topic='a', payload='x', userProperties='{}')
 refused('ForbiddenException', 403, topic='$aws/events/presence/connected/x', payload='x')
 refused('RequestEntityTooLargeException', 413, topic='a', payload='x' * (128 * 1024 + 1))
-data.publish(topic='JITR/from/boto3', qos=1, payload='x' * (128 * 1024))
+iot_data.publish(topic='JITR/from/boto3', qos=1, payload='x' * (128 * 1024))
 print('{}')
