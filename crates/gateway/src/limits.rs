@@ -23,6 +23,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// From the end of the handshake to a whole CONNECT.
     pub connect_timeout: Duration,
+    /// How long a WebSocket may be open: as long as AWS's. ("AWS IoT Core message broker and protocol limits and quotas")
+    pub websocket_age_max: Duration,
     /// After we have said close, how long the peer may take to close as well: enough for what is in flight.
     pub drain_timeout: Duration,
     /// Bytes read and thrown away in that time.
@@ -42,6 +44,7 @@ impl Default for Limits {
             handshakes_per_address_max: 128,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            websocket_age_max: Duration::from_secs(24 * 3600),
             drain_timeout: Duration::from_secs(2),
             drain_bytes_max: 256 * 1024,
             shutdown_timeout: Duration::from_secs(5),

@@ -1,22 +1,28 @@
 //! The accept loop of one listener. Everything that takes time happens in a task per connection.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::admission::Refusal;
+use domain::x509::Certificate;
 use services::admission::Refused;
 use services::places::{NoPlace, Place};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use crate::connection::{self, Arrival, Presented};
 use crate::gateway::Gateway;
 use crate::peer::Peer;
 use crate::profile::Profile;
 use crate::stream::DeviceStream;
+use crate::tls::{Accepted, AcceptedByAlpn, HandshakeEnded};
 
 /// After a failed accept (no file descriptors left, as a rule), before the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -29,8 +35,31 @@ const OVERLOAD_RECORD_PAUSE: Duration = Duration::from_secs(1);
 pub enum Door {
     /// MQTT over TLS with the client's certificate, as AWS has it on 8883.
     Mqtt,
+    /// ALPN decides, as AWS has it on 443: MQTT is served here, HTTP is handed on.
+    Alpn(HttpHandler),
     /// MQTT without TLS, for programs on this machine: nobody is asked who they are. Loopback only.
     PlainMqtt,
+}
+
+/// Serves HTTP on a stream until its end, or until shutdown; `/mqtt` comes back by `Gateway::serve_websocket`.
+#[derive(Clone)]
+pub struct HttpHandler(pub Arc<HandleHttp>);
+
+type HandleHttp = dyn Fn(HttpArrival, watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
+/// A peer that wants to speak HTTP.
+#[derive(Debug)]
+pub struct HttpArrival {
+    pub stream: TlsStream<TcpStream>,
+    /// Where it showed one, it holds the key, and admission let it come in.
+    pub certificate: Option<Certificate>,
+    pub peer: Peer,
+}
+
+impl fmt::Debug for HttpHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpHandler")
+    }
 }
 
 /// Serves devices until `shutdown` turns true (or its sender goes); then ends all connections and waits for them, for
@@ -100,16 +129,17 @@ async fn serve_socket(
         tracing::debug!(connection = peer.connection, %error, "TCP_NODELAY could not be set");
     }
     match door {
-        Door::Mqtt => serve_tls(&gateway, socket, peer, shutdown).await,
+        Door::Mqtt => serve_mqtt(&gateway, socket, peer, shutdown).await,
+        Door::Alpn(http) => serve_by_alpn(&gateway, &http, socket, peer, shutdown).await,
         Door::PlainMqtt => {
             let stream = DeviceStream::Tcp(socket);
-            let arrival = Arrival { stream, profile: Profile::Mqtt, presented: Presented::Nothing };
+            let arrival = Arrival::new(stream, Profile::Mqtt, Presented::Nothing);
             connection::serve(&gateway, arrival, peer, shutdown).await;
         }
     }
 }
 
-async fn serve_tls(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shutdown: watch::Receiver<bool>) {
+async fn serve_mqtt(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shutdown: watch::Receiver<bool>) {
     // Boxed, so that what only the handshake needs is not kept for the life of the connection.
     let handshake = Box::pin(gateway.tls().accept(socket, &mut peer));
     let accepted = tokio::select! {
@@ -117,16 +147,41 @@ async fn serve_tls(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shu
         _ = shutdown.wait_for(|down| *down) => return,
     };
     match accepted {
-        Ok(accepted) => {
-            let presented = Presented::Certificate(Box::new(accepted.certificate));
-            let arrival = Arrival { stream: DeviceStream::Tls(accepted.stream), profile: Profile::Aws, presented };
-            connection::serve(gateway, arrival, peer, shutdown).await;
-        }
-        Err(ended) => {
-            gateway.record(&peer, &ended.refused, &ended.chain);
-            ended.left.close(gateway.limits()).await;
-        }
+        Ok(accepted) => serve_accepted(gateway, accepted, peer, shutdown).await,
+        Err(ended) => close_ended(gateway, &peer, ended).await,
     }
+}
+
+async fn serve_by_alpn(
+    gateway: &Gateway,
+    http: &HttpHandler,
+    socket: TcpStream,
+    mut peer: Peer,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let handshake = Box::pin(gateway.tls().accept_by_alpn(socket, &mut peer));
+    let accepted = tokio::select! {
+        accepted = handshake => accepted,
+        _ = shutdown.wait_for(|down| *down) => return,
+    };
+    match accepted {
+        Ok(AcceptedByAlpn::Mqtt(accepted)) => serve_accepted(gateway, accepted, peer, shutdown).await,
+        Ok(AcceptedByAlpn::Http { stream, certificate }) => {
+            (http.0)(HttpArrival { stream, certificate, peer }, shutdown).await;
+        }
+        Err(ended) => close_ended(gateway, &peer, ended).await,
+    }
+}
+
+async fn serve_accepted(gateway: &Gateway, accepted: Accepted, peer: Peer, shutdown: watch::Receiver<bool>) {
+    let presented = Presented::Certificate(Box::new(accepted.certificate));
+    let arrival = Arrival::new(DeviceStream::Tls(Box::new(accepted.stream)), Profile::Aws, presented);
+    connection::serve(gateway, arrival, peer, shutdown).await;
+}
+
+async fn close_ended(gateway: &Gateway, peer: &Peer, ended: HandshakeEnded) {
+    gateway.record(peer, &ended.refused, &ended.chain);
+    ended.left.close(gateway.limits()).await;
 }
 
 #[derive(Default)]

@@ -169,7 +169,7 @@ impl<'a> Live<'a> {
             () = self.timer.as_mut() => Ok(Woken::Timer),
             turn = socket.turn(input, session.out(), reading) => match turn {
                 Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
-                Err(error) => Err(End::Lost(error.to_string())),
+                Err(error) => Err(End::of_socket(&error)),
             },
             delivery = self.claim.next_delivery(), if delivering => Ok(Woken::Delivery(delivery)),
         }

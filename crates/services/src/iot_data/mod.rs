@@ -1,8 +1,11 @@
 //! AWS IoT's data plane over HTTPS: messages from those who sign their requests.
 //! One file per verb; the verbs are methods of [`IotData`], named as the operations are.
 
+mod of_device;
 mod publish;
 pub mod shapes;
+
+pub use of_device::{DeviceRefused, HttpsDevice};
 
 use crate::authorization::DeniedAs;
 use crate::{Error, Op, Services};
