@@ -59,6 +59,7 @@ fn opened(store: &Store) -> Result<Services, Error> {
         root: RootCredentials { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() },
         endpoint_names: vec!["iot.example".to_owned()],
         async_retry_ms: vec![60_000],
+        rates: Default::default(),
         checkpoints: Checkpoints::default(),
     };
     let functions = Functions::new(runner, store.clone(), no_calls);

@@ -11,6 +11,8 @@ pub mod json_bounds;
 pub mod lifecycle_event;
 pub mod partition;
 mod policy;
+pub mod quota;
+pub mod rate;
 pub mod registered_event;
 pub mod sigv4;
 pub mod sql;

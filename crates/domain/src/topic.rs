@@ -1,10 +1,9 @@
 //! Which topics a message may be published to, and how long topics and filters may be
 //! ("AWS IoT Core message broker and protocol limits and quotas", and the developer guide's page on reserved topics).
 
-/// Publish request payload: 128 KB. CONNECT has the same bound.
-pub const PAYLOAD_BYTES_MAX: usize = 128 * 1024;
-const TOPIC_BYTES_MAX: usize = 256;
-const TOPIC_SLASHES_MAX: usize = 7;
+pub use crate::quota::PAYLOAD_BYTES_MAX;
+use crate::quota::{TOPIC_BYTES_MAX, TOPIC_SLASHES_MAX};
+
 /// AWS names no bound; a subscription is kept as long as its connection, so there is one: a client id's.
 const SHARE_NAME_BYTES_MAX: usize = 128;
 

@@ -1,8 +1,12 @@
 //! The protocol as AWS IoT shapes it: what a session may ask for. Which topics are a client's to use is in
 //! `domain::topic`.
-//! Source of each value: "AWS IoT Core message broker and protocol limits and quotas" and the guide's MQTT page.
+//! AWS's values and their sources are in `domain::quota`.
 
-use domain::topic::PAYLOAD_BYTES_MAX;
+pub(crate) use domain::quota::SUBSCRIPTIONS_PER_CONNECTION_MAX;
+use domain::quota::{
+    CLIENT_ID_BYTES_MAX, FILTERS_PER_SUBSCRIBE_MAX, IN_FLIGHT_MAX, KEEPALIVE_S_MAX, KEEPALIVE_S_MIN,
+    MESSAGE_EXPIRY_S_MAX, MESSAGE_EXPIRY_S_MIN, PAYLOAD_BYTES_MAX, TOPIC_ALIAS_MAX,
+};
 use mqtt::Qos;
 use mqtt::packet::{Properties, Property};
 use mqtt::session::{EmptyClientId, KeepAlive, Limits as SessionLimits};
@@ -14,18 +18,6 @@ const PACKET_OVERHEAD_BYTES_MAX: usize = 18 * 1024;
 /// Of one PUBLISH or will, as they go on the wire. A small property is ten times as large in memory as on the wire, and a
 /// message is kept for each receiver that is slow.
 const PROPERTIES_BYTES_MAX: usize = 16 * 1024;
-const CLIENT_ID_BYTES_MAX: usize = 128;
-const KEEPALIVE_S_MIN: u16 = 30;
-/// Also what 0 means.
-const KEEPALIVE_S_MAX: u16 = 1200;
-const FILTERS_PER_SUBSCRIBE_MAX: usize = 8;
-pub(crate) const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 50;
-/// Unacknowledged QoS 1 publishes, each way.
-const IN_FLIGHT_MAX: u16 = 100;
-/// Both ways.
-const TOPIC_ALIAS_MAX: u16 = 8;
-const MESSAGE_EXPIRY_S_MIN: u32 = 1;
-const MESSAGE_EXPIRY_S_MAX: u32 = 604_800;
 /// No session outlives its connection yet.
 const SESSION_EXPIRY_S_MAX: u32 = 0;
 

@@ -37,6 +37,11 @@ impl Profile {
         }
     }
 
+    /// Whether AWS's rates are measured.
+    pub(crate) fn has_rates(self) -> bool {
+        self == Self::Aws
+    }
+
     pub(crate) fn subscriptions_max(self) -> usize {
         match self {
             Self::Aws => aws_profile::SUBSCRIPTIONS_PER_CONNECTION_MAX,

@@ -98,6 +98,7 @@ impl Core {
             root,
             endpoint_names,
             async_retry_ms: settings.async_retry_ms.clone(),
+            rates: settings.rates,
             checkpoints: settings.checkpoints.clone(),
         };
         let services = Services::new(config, store.clone(), broker.clone(), functions.clone(), clock)

@@ -5,9 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use domain::quota::AccountRates;
+use domain::rate::Rate;
 use domain::{AccountId, Region};
 use gateway::{Limits as DeviceLimits, SessionResumption};
 use serde::Deserialize;
+use services::rates::RateLimits;
 use services::{Checkpoints, Step};
 
 use crate::Sentence;
@@ -31,6 +34,7 @@ pub struct Settings {
     pub api_transport: ApiTransport,
     pub api_limits: api::Limits,
     pub device_limits: DeviceLimits,
+    pub rates: RateLimits,
     pub async_retry_ms: Vec<i64>,
     pub checkpoints: Checkpoints,
 }
@@ -94,9 +98,42 @@ struct Limits {
     device_handshakes: Option<usize>,
     device_handshakes_per_address: Option<usize>,
     handshake_timeout_s: Option<u32>,
+    /// `report` or `enforce`: AWS's rates, and those of them that AWS raises for an account.
+    rates: Option<Excess>,
+    connects_per_s: Option<u32>,
+    publishes_in_per_s: Option<u32>,
+    publishes_out_per_s: Option<u32>,
+    subscribes_per_s: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Excess {
+    Report,
+    Enforce,
 }
 
 impl Limits {
+    fn rates(&self) -> Result<RateLimits, Sentence> {
+        let mut account = AccountRates::default();
+        for (name, given, rate) in [
+            ("connects_per_s", self.connects_per_s, &mut account.connects),
+            ("publishes_in_per_s", self.publishes_in_per_s, &mut account.publishes_in),
+            ("publishes_out_per_s", self.publishes_out_per_s, &mut account.publishes_out),
+            ("subscribes_per_s", self.subscribes_per_s, &mut account.subscribes),
+        ] {
+            if let Some(per_s) = given {
+                let none = || format!("limits.{name} is 0, and nothing would ever pass. Give 1 or more.");
+                *rate = Rate::per_s(per_s).ok_or_else(none)?;
+            }
+        }
+        let excess = match self.rates {
+            None | Some(Excess::Report) => services::rates::Excess::Reported,
+            Some(Excess::Enforce) => services::rates::Excess::Enforced,
+        };
+        Ok(RateLimits { account, excess })
+    }
+
     fn apply(&self) -> Result<(api::Limits, DeviceLimits), Sentence> {
         let (mut api, mut device) = (api::Limits::default(), DeviceLimits::default());
         for (name, given, limit) in [
@@ -157,6 +194,7 @@ impl Settings {
         if file.tls.session_resumption {
             device_limits.session_resumption = SessionResumption::Tickets;
         }
+        let rates = file.limits.rates()?;
         let retry_s = file.functions.async_retry_s.unwrap_or_else(|| ASYNC_RETRY_S_DEFAULT.to_vec());
         Ok(Self {
             data_dir: flags.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("./landfall-data")),
@@ -170,6 +208,7 @@ impl Settings {
             api_transport,
             api_limits,
             device_limits,
+            rates,
             async_retry_ms: retry_s.into_iter().map(|seconds| i64::from(seconds) * 1000).collect(),
             checkpoints: checkpoints(flags.halt_at.as_deref())?,
         })
@@ -312,6 +351,7 @@ mod tests {
         assert!(settings.own_certificate.is_some_and(|files| files.root.is_some()));
         assert_eq!(settings.api_limits, api::Limits::default(), "the defaults it names are the defaults");
         assert_eq!(settings.device_limits, DeviceLimits::default());
+        assert_eq!(settings.rates, RateLimits::default());
         assert_eq!(settings.async_retry_ms, [60_000, 120_000]);
     }
 
@@ -323,6 +363,12 @@ mod tests {
         assert_eq!(settings.api_limits.connections_max, api::Limits::default().connections_max);
         assert_eq!(settings.device_limits.handshake_timeout, Duration::from_secs(3));
         assert_eq!(settings.api_limits.handshake_timeout, Duration::from_secs(3));
+        assert_eq!(settings.rates, RateLimits::default());
+        let settings =
+            with_file("[limits]\nrates = \"enforce\"\nconnects_per_s = 3000\n", |_| ()).expect("good settings");
+        assert_eq!(settings.rates.excess, services::rates::Excess::Enforced);
+        assert_eq!(settings.rates.account.connects.value_per_s(), 3000);
+        assert_eq!(settings.rates.account.subscribes, AccountRates::default().subscribes);
     }
 
     #[test]
@@ -349,6 +395,8 @@ mod tests {
             ("[limits]\nhandshake_timeout_s = 0", "limits.handshake_timeout_s"),
             ("[limits]\nconnections = 1", "connections"),
             ("[tls]\nresumption = true", "resumption"),
+            ("[limits]\nrates = \"strict\"", "strict"),
+            ("[limits]\nsubscribes_per_s = 0", "limits.subscribes_per_s"),
             ("server_cert = \"a.pem\"", "server_key"),
             ("endpoint_names = [\"https://x\"]", "endpoint_name"),
             ("alpn_addr = \"127.0.0.1:443\"", "alpn_addr"),

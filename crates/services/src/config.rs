@@ -2,6 +2,7 @@
 
 use domain::{AccountId, Region};
 
+use crate::rates::RateLimits;
 use crate::{Checkpoints, RootCredentials};
 
 #[derive(Clone, Debug)]
@@ -13,5 +14,6 @@ pub struct Config {
     pub endpoint_names: Vec<String>,
     /// Pauses before the second, third ... attempt of an asynchronous invocation; AWS: one minute, then two.
     pub async_retry_ms: Vec<i64>,
+    pub rates: RateLimits,
     pub checkpoints: Checkpoints,
 }

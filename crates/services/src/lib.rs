@@ -31,6 +31,7 @@ pub mod places;
 mod policy_documents;
 pub mod presence;
 mod random;
+pub mod rates;
 mod record;
 mod republish;
 mod rule_run;
@@ -60,6 +61,7 @@ use iot::issuer::Issuer;
 use logs::LogJournals;
 use policy_documents::PolicyDocuments;
 use presence::Versions;
+use rates::Rates;
 use rules::RuleSet;
 use store::Store;
 use tokio::sync::{Notify, watch};
@@ -79,6 +81,7 @@ struct Inner {
     /// Derived from the store, replaced as a whole when their nouns change.
     cas: CaIndex,
     issuer: Issuer,
+    rates: Rates,
     rules: RuleSet,
     rules_not_found: RulesNotFound,
     standings: Standings,
@@ -106,6 +109,7 @@ impl Services {
             inner: Arc::new(Inner {
                 admissions: Admissions::open(&store)?,
                 logs: LogJournals::new(&store),
+                rates: Rates::new(config.rates),
                 config,
                 store,
                 broker,

@@ -107,7 +107,8 @@ impl Services {
             retain: false,
             properties: Properties::new(),
         };
-        if let Err(error) = self.accept(message, origin.clone()).await {
+        // Boxed: idle connections are to keep no room for it.
+        if let Err(error) = Box::pin(self.accept(message, origin.clone())).await {
             tracing::warn!(client_id, error = error.message, "a lifecycle event could not be published");
         }
     }

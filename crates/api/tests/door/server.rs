@@ -84,6 +84,7 @@ impl Server {
             root: RootCredentials { access_key_id: root.access_key_id, secret_access_key: root.secret_access_key },
             endpoint_names: vec!["localhost".to_owned()],
             async_retry_ms: Vec::new(),
+            rates: Default::default(),
             checkpoints: Checkpoints::default(),
         };
         let now_s = Arc::new(AtomicI64::new(START_S));

@@ -23,8 +23,7 @@ use key::Key;
 pub use crate::policy::MalformedPolicy;
 use crate::policy::{self, Dialect, Effect, Statement};
 
-/// Non-blank characters of a document at most. (CreatePolicy)
-pub const DOCUMENT_CHARS_MAX: usize = 2048;
+pub use crate::quota::POLICY_DOCUMENT_CHARS_MAX as DOCUMENT_CHARS_MAX;
 
 /// One policy version, ready to be judged; shared by every connection that it applies to.
 #[derive(Debug)]

@@ -25,6 +25,13 @@ pub(super) async fn admit(
     connect: &Connect,
 ) -> Result<Rights, End> {
     let Line { profile, session, .. } = line;
+    if profile.has_rates()
+        && let Err(exceeded) = gateway.services().rates().connect(&connect.client_id, gateway.services().now())
+    {
+        let refusal = Refusal::Overloaded(exceeded.sentence());
+        refuse(session, &refusal);
+        return Err(End::refused(refusal));
+    }
     if let Err(why) = profile.check_client_id(&connect.client_id) {
         session.refuse_connect(ReasonCode::ClientIdentifierNotValid);
         return Err(End::refused(Refusal::ClientIdRefused(why)));

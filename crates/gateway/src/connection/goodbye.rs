@@ -9,6 +9,7 @@ pub(super) fn connack(refusal: &Refusal) -> Option<Reason> {
         Refusal::NoPolicy { .. } | Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. } => {
             Some(ReasonCode::NotAuthorized.into())
         }
+        Refusal::Overloaded(_) => Some(ReasonCode::QuotaExceeded.into()),
         Refusal::MalformedConnect(why) => Some(Reason::new(ReasonCode::TopicNameInvalid, why.clone())),
         _ => None,
     }

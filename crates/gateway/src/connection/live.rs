@@ -11,17 +11,19 @@ use std::time::Duration;
 
 use broker::{Claim, Delivery, Message};
 use domain::admission::Refusal;
-use mqtt::packet::{Publish, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
+use mqtt::packet::{Publish, Reason, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
 use mqtt::session::{NotDelivered, PublishToken};
-use mqtt::{Action, TopicFilter};
+use mqtt::{Action, TopicFilter, Version};
 use services::messages::Origin;
 use services::presence::Presence;
+use services::rates::RateExceeded;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Line;
 use super::end::End;
 use super::goodbye;
+use super::meter::Meter;
 use super::rights::Rights;
 use crate::gateway::Gateway;
 use crate::profile::Profile;
@@ -47,6 +49,7 @@ pub(super) struct Live<'a> {
     origin: Origin,
     /// Of clients that have lifecycle events.
     presence: Option<Presence>,
+    meter: Meter,
 }
 
 /// What woke the loop.
@@ -55,6 +58,8 @@ enum Woken {
     Delivery(Delivery),
     Timer,
     Socket,
+    /// More may be read or delivered.
+    Released,
 }
 
 impl<'a> Live<'a> {
@@ -70,7 +75,8 @@ impl<'a> Live<'a> {
         // Runs out at once, and is set by the handler.
         let timer = Box::pin(sleep_until(Instant::now()));
         let presence = rights.services().presence(&origin);
-        Self { line, profile, rights, claim, timer, filters: HashSet::new(), origin, presence }
+        let meter = Meter::new(profile);
+        Self { line, profile, rights, claim, timer, filters: HashSet::new(), origin, presence, meter }
     }
 
     pub(super) async fn announce_connected(&self, address: IpAddr) {
@@ -96,9 +102,14 @@ impl<'a> Live<'a> {
     }
 
     async fn turn(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<(), End> {
+        let waiting_bytes = self.line.input.len();
+        let unsent_bytes = self.line.session.out().len();
         self.handle_input().await?;
         // Here and not only where the inbox wakes the loop: a device that sends without a pause is to hear as well.
         self.deliver_waiting();
+        let read_bytes = waiting_bytes.saturating_sub(self.line.input.len());
+        let written_bytes = self.line.session.out().len().saturating_sub(unsent_bytes);
+        self.meter.count_turn(self.rights.services(), read_bytes + written_bytes);
         match self.wait(shutdown).await? {
             Woken::Standing => self.rights.renew().map_err(End::refused),
             Woken::Delivery(delivery) => {
@@ -106,7 +117,7 @@ impl<'a> Live<'a> {
                 Ok(())
             }
             Woken::Timer => self.handle_timer(),
-            Woken::Socket => Ok(()),
+            Woken::Socket | Woken::Released => Ok(()),
         }
     }
 
@@ -156,17 +167,15 @@ impl<'a> Live<'a> {
         let delivering = self.may_deliver();
         let Line { socket, session, input, .. } = &mut *self.line;
         let unsent = session.out().len();
-        let reading = if unsent < OUT_PAUSES_READING_BYTES && !session.is_waiting_for_answers() {
-            Reading::On
-        } else {
-            Reading::Paused
-        };
+        let may_read = unsent < OUT_PAUSES_READING_BYTES && self.meter.may_read();
+        let reading = if may_read && !session.is_waiting_for_answers() { Reading::On } else { Reading::Paused };
         tokio::select! {
             biased;
             _ = shutdown.wait_for(|down| *down) => Err(End::refused(Refusal::ServerShutdown)),
             () = self.claim.taken_over() => Err(End::refused(Refusal::TakenOver)),
             () = self.rights.changed() => Ok(Woken::Standing),
             () = self.timer.as_mut() => Ok(Woken::Timer),
+            () = self.meter.released() => Ok(Woken::Released),
             turn = socket.turn(input, session.out(), reading) => match turn {
                 Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
                 Err(error) => Err(End::Lost(error.to_string())),
@@ -190,6 +199,10 @@ impl<'a> Live<'a> {
     /// QoS 0. With QoS 1, MQTT 5 says so in the PUBACK, and the connection stays.
     async fn publish(&mut self, publish: Publish, token: PublishToken) -> Result<(), End> {
         self.profile.check_properties(&publish.properties).map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
+        if let Err(exceeded) = self.meter.publish(self.rights.services()) {
+            self.discard(token, exceeded);
+            return Ok(());
+        }
         let refused = match self.accept(publish).await {
             Ok(()) => {
                 self.line.session.publish_accepted(token);
@@ -204,6 +217,17 @@ impl<'a> Live<'a> {
         let why = refused.sentence();
         tracing::info!(client_id = self.rights.client_id(), why, "a publish was refused");
         Ok(())
+    }
+
+    /// As AWS discards what is beyond its rates; MQTT 5 has a word for it, where there is an acknowledgement.
+    fn discard(&mut self, token: PublishToken, exceeded: RateExceeded) {
+        let session = &mut self.line.session;
+        match session.version() {
+            Version::V5 if !token.is_at_most_once() => {
+                session.publish_refused(token, Reason::new(ReasonCode::QuotaExceeded, exceeded.sentence()));
+            }
+            _ => session.publish_discarded(token),
+        }
     }
 
     async fn accept(&mut self, publish: Publish) -> Result<(), Refusal> {
@@ -254,6 +278,17 @@ impl<'a> Live<'a> {
             tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
             return ReasonCode::QuotaExceeded;
         }
+        let services = self.rights.services();
+        if self.profile.has_rates()
+            && let Err(exceeded) = services.rates().subscribe(services.now())
+        {
+            tracing::info!(
+                client_id = self.rights.client_id(),
+                why = exceeded.sentence(),
+                "a subscription was refused"
+            );
+            return ReasonCode::QuotaExceeded;
+        }
         if let Err(refusal) = self.rights.may_subscribe(filter.as_str()) {
             let why = refusal.sentence();
             tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
@@ -291,7 +326,7 @@ impl<'a> Live<'a> {
 
     fn may_deliver(&mut self) -> bool {
         let session = &mut self.line.session;
-        session.out().len() < OUT_PAUSES_DELIVERY_BYTES && !session.window_is_full()
+        session.out().len() < OUT_PAUSES_DELIVERY_BYTES && !session.window_is_full() && self.meter.may_deliver()
     }
 
     /// `iot:Receive` is judged at every delivery; what may not be received is skipped.
@@ -306,7 +341,7 @@ impl<'a> Live<'a> {
             return;
         }
         match delivery.write_to(&mut self.line.session, self.line.uptime.now_ms()) {
-            Ok(()) => {}
+            Ok(()) => self.meter.delivered(),
             Err(why @ (NotDelivered::Expired | NotDelivered::TooLarge)) => {
                 tracing::debug!(client_id = self.rights.client_id(), ?why, "a message was dropped");
             }

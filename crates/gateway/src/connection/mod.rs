@@ -7,6 +7,7 @@ mod admission;
 mod end;
 mod goodbye;
 mod live;
+mod meter;
 mod rights;
 
 use std::time::Duration;
@@ -110,7 +111,8 @@ pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, m
         End::ByClient => tracing::debug!(connection = peer.connection, "the client disconnected"),
         End::Lost(why) => tracing::debug!(connection = peer.connection, why, "the connection was lost"),
     }
-    line.close(gateway).await;
+    // Boxed: no connection is to keep room for its end while it lasts.
+    Box::pin(line.close(gateway)).await;
 }
 
 impl Line {

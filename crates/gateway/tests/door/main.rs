@@ -8,6 +8,7 @@ mod handshake;
 mod live;
 mod plain;
 mod presence;
+mod rates;
 mod resumption;
 mod server;
 

@@ -14,6 +14,7 @@ use services::iot::shapes::{
     AttachPolicyRequest, CreatePolicyRequest, GetRegistrationCodeRequest, RegisterCACertificateRequest,
     UpdateCACertificateRequest, UpdateCertificateRequest,
 };
+use services::rates::RateLimits;
 use services::{Caller, Checkpoints, Clock, Config, Op, RootCredentials, Services};
 use store::Store;
 use tempfile::TempDir;
@@ -60,13 +61,17 @@ impl Server {
         Self::start_with(Limits::default()).await
     }
 
-    /// With one CA, active and with auto-registration.
     pub async fn start_with(limits: Limits) -> Self {
+        Self::start_at(limits, RateLimits::default()).await
+    }
+
+    /// With one CA, active and with auto-registration.
+    pub async fn start_at(limits: Limits, rates: RateLimits) -> Self {
         let dir = TempDir::new().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let broker = Broker::new();
         let clock_ms = Arc::new(AtomicI64::new(0));
-        let services = services(store, broker.clone(), clock(clock_ms.clone()));
+        let services = services(store, broker.clone(), clock(clock_ms.clone()), rates);
         let certificate = ServerCertificate::new();
         let gateway = Gateway::new(services.clone(), broker, certificate.identity, limits).unwrap();
         let (shutdown, down) = watch::channel(false);
@@ -217,7 +222,7 @@ fn clock(offset_ms: Arc<AtomicI64>) -> Clock {
     Clock::from_fn(move || system.now().plus_millis(offset_ms.load(Ordering::Relaxed)))
 }
 
-fn services(store: Store, broker: Broker, clock: Clock) -> Services {
+fn services(store: Store, broker: Broker, clock: Clock, rates: RateLimits) -> Services {
     // No function runs here; the binary of the tests is no worker.
     let calls = AwsCalls(Arc::new(|call| {
         Box::pin(async move {
@@ -242,6 +247,7 @@ fn services(store: Store, broker: Broker, clock: Clock) -> Services {
         root: RootCredentials { access_key_id: "AKIAROOT".to_owned(), secret_access_key: "secret".to_owned() },
         endpoint_names: vec!["localhost".to_owned()],
         async_retry_ms: Vec::new(),
+        rates,
         checkpoints: Checkpoints::default(),
     };
     Services::new(config, store, broker, functions, clock).unwrap()

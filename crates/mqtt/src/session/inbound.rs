@@ -33,7 +33,14 @@ pub(super) struct Inbound {
 struct AckOwed {
     packet_id: PacketId,
     qos: Qos,
-    answer: Option<Reason>,
+    answer: Option<Answer>,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Said(Reason),
+    /// The message was discarded: nothing is written for it.
+    Unsaid,
 }
 
 #[derive(Debug)]
@@ -90,12 +97,21 @@ impl Inbound {
     }
 
     pub fn answer(&mut self, token: &PublishToken, reason: Reason, writer: &mut Writer) {
+        self.settle_owed(token, Answer::Said(reason), writer);
+    }
+
+    /// Those behind it are acknowledged in their order, and this one never.
+    pub fn discard(&mut self, token: &PublishToken, writer: &mut Writer) {
+        self.settle_owed(token, Answer::Unsaid, writer);
+    }
+
+    fn settle_owed(&mut self, token: &PublishToken, answer: Answer, writer: &mut Writer) {
         let index = token
             .number
             .and_then(|number| number.checked_sub(self.first))
             .and_then(|index| usize::try_from(index).ok());
         if let Some(owed) = index.and_then(|index| self.owed.get_mut(index)) {
-            owed.answer = Some(reason);
+            owed.answer = Some(answer);
         }
         self.write_answered(writer);
     }
@@ -121,22 +137,24 @@ impl Inbound {
     /// What must not be taken a second time: the application has it, whether or not its PUBREC could be written yet.
     pub fn taken(&self) -> BTreeMap<PacketId, bool> {
         let is_taken = |owed: &&AckOwed| {
-            owed.qos == Qos::ExactlyOnce && owed.answer.as_ref().is_some_and(|reason| !reason.code.is_failure())
+            let is_taken = |answer: &Answer| matches!(answer, Answer::Said(reason) if !reason.code.is_failure());
+            owed.qos == Qos::ExactlyOnce && owed.answer.as_ref().is_some_and(is_taken)
         };
         let written = self.unreleased.iter().map(|(packet_id, is_counted)| (*packet_id, *is_counted));
         written.chain(self.owed.iter().filter(is_taken).map(|owed| (owed.packet_id, true))).collect()
     }
 
     fn settle(&mut self, packet_id: PacketId, qos: Qos, code: ReasonCode, writer: &mut Writer) -> Received {
-        self.owed.push_back(AckOwed { packet_id, qos, answer: Some(code.into()) });
+        self.owed.push_back(AckOwed { packet_id, qos, answer: Some(Answer::Said(code.into())) });
         self.write_answered(writer);
         Received::Settled
     }
 
     fn write_answered(&mut self, writer: &mut Writer) {
-        while let Some(AckOwed { packet_id, qos, answer: Some(reason) }) = self.owed.front() {
-            match qos {
-                Qos::ExactlyOnce => {
+        while let Some(AckOwed { packet_id, qos, answer: Some(answer) }) = self.owed.front() {
+            match (answer, qos) {
+                (Answer::Unsaid, _) => {}
+                (Answer::Said(reason), Qos::ExactlyOnce) => {
                     writer.ack(PacketKind::PubRec, *packet_id, reason);
                     // [MQTT-4.3.3-9]: a message that was refused leaves its identifier free. One that an earlier
                     // connection left open counts from here on.
@@ -144,7 +162,7 @@ impl Inbound {
                         self.counted += 1;
                     }
                 }
-                _ => writer.ack(PacketKind::PubAck, *packet_id, reason),
+                (Answer::Said(reason), _) => writer.ack(PacketKind::PubAck, *packet_id, reason),
             }
             self.owed.pop_front();
             self.first += 1;
@@ -156,7 +174,7 @@ impl Inbound {
 }
 
 impl PublishToken {
-    pub(super) fn is_at_most_once(&self) -> bool {
+    pub fn is_at_most_once(&self) -> bool {
         self.number.is_none()
     }
 }

@@ -234,6 +234,14 @@ impl Session {
         self.end(Closed::PublishRefused(reason));
     }
 
+    /// The message is not taken, and the client is not told: its place in the order of acknowledgements is given up.
+    /// 5.0 has a word for it, which is `publish_refused`.
+    pub fn publish_discarded(&mut self, token: PublishToken) {
+        if self.phase == Phase::Connected {
+            self.inbound.discard(&token, &mut self.writer);
+        }
+    }
+
     /// Answers `Action::Release`.
     pub fn publish_released(&mut self, packet_id: PacketId) {
         if self.phase == Phase::Connected {

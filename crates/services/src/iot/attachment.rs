@@ -1,5 +1,6 @@
 //! Which policies a certificate has. Two keys for each attachment, so that both sides can be listed.
 
+use domain::quota::POLICIES_PER_TARGET_MAX;
 use domain::{Arn, CertificateId, Timestamp};
 use store::{Expect, Write};
 
@@ -15,9 +16,6 @@ use super::shapes::{
 };
 use crate::record::{Stored, delete, put};
 use crate::{Error, Op, Services};
-
-/// Policies of one certificate. (AWS IoT Core quotas)
-const POLICIES_MAX: usize = 10;
 
 /// Whose it is, is in the key.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -97,8 +95,9 @@ impl Iot {
                 if attached.iter().any(|name| name == policy) {
                     return Ok((Vec::new(), ()));
                 }
-                if attached.len() >= POLICIES_MAX {
-                    let message = format!("A certificate can have {POLICIES_MAX} policies; detach one first.");
+                if attached.len() >= POLICIES_PER_TARGET_MAX {
+                    let message =
+                        format!("A certificate can have {POLICIES_PER_TARGET_MAX} policies; detach one first.");
                     return Err(Error::new("LimitExceededException", message));
                 }
                 // The certificate is written back unchanged: no eleventh policy can come in between the looking and the

@@ -5,6 +5,8 @@ use store::Expect;
 
 use super::Iot;
 use super::policy::{PolicyRecord, VersionRecord, check_document, missing, policy_key};
+use domain::quota::POLICY_VERSIONS_MAX;
+
 use super::shapes::{
     CreatePolicyVersionRequest, CreatePolicyVersionResponse, DeletePolicyVersionRequest, GetPolicyVersionRequest,
     GetPolicyVersionResponse, ListPolicyVersionsRequest, ListPolicyVersionsResponse, PolicyVersion,
@@ -12,9 +14,6 @@ use super::shapes::{
 };
 use crate::record::put;
 use crate::{Error, Op};
-
-/// Versions of one policy. (AWS IoT Core quotas)
-const VERSIONS_MAX: usize = 5;
 
 impl PolicyRecord {
     fn version(&self, id: u32) -> Option<&VersionRecord> {
@@ -44,8 +43,9 @@ impl Iot {
         check_document(&name, &document)?;
         let is_default = input.set_as_default == Some(true);
         let change = |record: &mut PolicyRecord| {
-            if record.versions.len() >= VERSIONS_MAX {
-                let message = format!("The policy {name} already has the maximum number of versions ({VERSIONS_MAX})");
+            if record.versions.len() >= POLICY_VERSIONS_MAX {
+                let message =
+                    format!("The policy {name} already has the maximum number of versions ({POLICY_VERSIONS_MAX})");
                 return Err(Error::new("VersionsLimitExceededException", message));
             }
             let id = record.add_version(document.clone(), op.now);

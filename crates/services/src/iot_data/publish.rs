@@ -43,6 +43,8 @@ impl IotData {
         if input.retain == Some(true) {
             return Err(invalid("Retained messages are not served yet; publish without retain.".to_owned()));
         }
+        let in_rate = self.services.rates().publish_in(1, op.now);
+        in_rate.map_err(|exceeded| Error::new("ThrottlingException", exceeded.sentence()))?;
         let properties = headers_of(&mut input)?.properties().map_err(invalid)?;
         let payload = input.payload.map_or_else(Bytes::new, |payload| payload.0);
         if payload.len() > PAYLOAD_BYTES_MAX {

@@ -68,6 +68,7 @@ impl World {
             root: RootCredentials { access_key_id: "AKIAROOT".into(), secret_access_key: "secret".into() },
             endpoint_names: vec!["iot.example".to_owned()],
             async_retry_ms: vec![60_000, 120_000],
+            rates: Default::default(),
             checkpoints: Checkpoints::default(),
         };
         let (broker, millis) = (Broker::new(), now_ms.clone());

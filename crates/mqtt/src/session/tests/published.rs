@@ -1,6 +1,6 @@
 //! Messages from the client in MQTT 5.0: topic aliases, flow control, refusals with their reasons.
 
-use super::{FULL, LIMITS, Scene, ack, check_closed, check_told, id, publish, publish_2, topic};
+use super::{FULL, LIMITS, Scene, ack, check_closed, check_told, id, puback, publish, publish_2, topic};
 use crate::codec::{DecodeError, VariableInteger, encode};
 use crate::packet::{
     Ack, Packet, PacketKind, Properties, Property, Publish, Qos, Reason, ReasonCode, Subscribe, Version,
@@ -247,5 +247,24 @@ fn properties_of_messages_and_subscriptions_reach_the_application_in_their_order
             assert_eq!(got, subscribe);
         }
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_discarded_message_is_never_acknowledged_and_holds_nothing_up() {
+    for mut scene in Scene::both() {
+        let [first, second, third] = [1, 2, 3].map(|packet_id| scene.publish(packet_id));
+        scene.session.publish_accepted(third);
+        scene.session.publish_discarded(second);
+        assert_eq!(scene.received(), []);
+        scene.session.publish_accepted(first);
+        assert_eq!(scene.received(), [puback(1), puback(3)]);
+        let unanswered = scene.publish_as(Packet::Publish(Publish::at_most_once(topic("t"), "x")));
+        scene.session.publish_discarded(unanswered);
+        assert_eq!(scene.received(), []);
+        // Its identifier is free, and its place in the window.
+        let again = scene.publish(2);
+        scene.session.publish_accepted(again);
+        assert_eq!(scene.received(), [puback(2)]);
     }
 }
