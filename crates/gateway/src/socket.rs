@@ -80,23 +80,36 @@ impl DeviceSocket {
         out: &mut BytesMut,
         reading: Reading,
     ) -> Poll<io::Result<Turn>> {
-        let mut moved = self.poll_write_out(cx, out)?;
+        // A peer that says its last word and is gone makes an error of our next write, or of the next read. What it said
+        // is there to be read all the same; the error comes again when there is nothing more.
+        let (mut moved, mut broken) = match self.poll_write_out(cx, out) {
+            Ok(moved) => (moved, None),
+            Err(error) => (false, Some(error)),
+        };
         let mut turn_bytes = 0;
         while reading == Reading::On && turn_bytes < TURN_BYTES_MAX {
             let mut scratch = [const { MaybeUninit::<u8>::uninit() }; READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut scratch);
-            match self.stream.poll_read(cx, &mut buffer)? {
+            match self.stream.poll_read(cx, &mut buffer) {
                 Poll::Pending => break,
-                Poll::Ready(()) if buffer.filled().is_empty() && moved => break,
-                Poll::Ready(()) if buffer.filled().is_empty() => return Poll::Ready(Ok(Turn::Eof)),
-                Poll::Ready(()) => {
+                Poll::Ready(Err(error)) => {
+                    broken = Some(error);
+                    break;
+                }
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() && moved => break,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Poll::Ready(Ok(Turn::Eof)),
+                Poll::Ready(Ok(())) => {
                     input.extend_from_slice(buffer.filled());
                     turn_bytes += buffer.filled().len();
                     moved = true;
                 }
             }
         }
-        if moved { Poll::Ready(Ok(Turn::Moved)) } else { Poll::Pending }
+        match broken {
+            Some(error) if turn_bytes == 0 => Poll::Ready(Err(error)),
+            _ if moved => Poll::Ready(Ok(Turn::Moved)),
+            _ => Poll::Pending,
+        }
     }
 
     /// Whether anything was written.

@@ -1,7 +1,7 @@
 //! Lifecycle events, as a client hears them that listens to all of them.
 
 use fleet::{Device, MqttClient};
-use mqtt::packet::{Connect, Publish, Subscribe, SubscribeOptions, Subscription, Unsubscribe};
+use mqtt::packet::{Connect, Disconnect, Publish, ReasonCode, Subscribe, SubscribeOptions, Subscription, Unsubscribe};
 use mqtt::{Packet, PacketId, Qos, TopicFilter, TopicName, Version};
 use serde_json::{Value, json};
 
@@ -135,6 +135,27 @@ async fn reasons_of_disconnects() {
     let event = next_disconnect(&mut watcher, "c").await;
     assert_eq!((&event["disconnectReason"], &event["versionNumber"]), (&json!("FORBIDDEN_ACCESS"), &json!(5)));
     drop(newer);
+}
+
+/// It says goodbye and is gone, with messages on their way to it that it never read: TCP makes a reset of that, which must
+/// not outrun what the device said last.
+#[tokio::test]
+async fn a_goodbye_is_heard_through_a_reset() {
+    let server = Server::start().await;
+    let mut watcher = watcher(&server).await;
+    let device = server.device(&allow_all()).await;
+    for _ in 0..20 {
+        let mut client = server.client(&device, "c").await;
+        client.subscribe("own", Qos::AtMostOnce).await.unwrap();
+        for _ in 0..5 {
+            client.publish_at_most_once("own", "unread").await.unwrap();
+        }
+        let disconnect = Packet::Disconnect(Disconnect { code: ReasonCode::Success, properties: Default::default() });
+        client.send(&disconnect, "packet").await.unwrap();
+        drop(client);
+        let event = next_disconnect(&mut watcher, "c").await;
+        assert_eq!(event["disconnectReason"], "CLIENT_INITIATED_DISCONNECT");
+    }
 }
 
 #[tokio::test]
