@@ -20,6 +20,8 @@ use crate::stream::DeviceStream;
 
 /// After a failed accept (no file descriptors left, as a rule), before the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Between two log lines about failed accepts.
+const ACCEPT_TOLD_PAUSE: Duration = Duration::from_secs(10);
 /// Connections turned away for want of a place leave one record in this time, and not one each: whoever floods the
 /// server must not push everybody else's records out of the journal.
 const OVERLOAD_RECORD_PAUSE: Duration = Duration::from_secs(1);
@@ -47,6 +49,7 @@ pub async fn serve(
     }
     let mut connections = JoinSet::new();
     let mut overload = Overload::default();
+    let mut failures = AcceptFailures::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -58,6 +61,9 @@ pub async fn serve(
             }
             _ = shutdown.wait_for(|down| *down) => break,
         };
+        if accepted.is_ok() {
+            failures.over();
+        }
         match accepted {
             Ok((socket, source)) => match gateway.place(source.ip()) {
                 Ok(place) => {
@@ -73,8 +79,12 @@ pub async fn serve(
                 }
                 Err(why) => overload.turn_away(&gateway, source, local, why),
             },
+            // The peer's own: it went while it waited.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+                tracing::debug!(%error, "a connection was gone before it was accepted");
+            }
             Err(error) => {
-                tracing::warn!(%error, "accept failed");
+                failures.failed(&error);
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -125,6 +135,36 @@ async fn serve_tls(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shu
         Err(ended) => {
             gateway.record(&peer, &ended.refused, &ended.chain);
             ended.left.close(gateway.limits()).await;
+        }
+    }
+}
+
+/// Told with the remedy, and told when it is over; not for each of them, nor for each time that it comes and goes.
+#[derive(Default)]
+struct AcceptFailures {
+    told: Option<Instant>,
+    /// Since it was told last, and not over.
+    count: u64,
+    is_told: bool,
+}
+
+impl AcceptFailures {
+    fn failed(&mut self, error: &io::Error) {
+        self.count = self.count.saturating_add(1);
+        if self.told.is_some_and(|at| at.elapsed() < ACCEPT_TOLD_PAUSE) {
+            return;
+        }
+        tracing::warn!(
+            %error,
+            "devices' connections cannot be accepted and wait; if files are wanting, raise LimitNOFILE (ulimit -n) or lower limits.device_connections"
+        );
+        (self.told, self.is_told) = (Some(Instant::now()), true);
+    }
+
+    fn over(&mut self) {
+        if self.is_told {
+            tracing::warn!(failures = self.count, "devices' connections are accepted again");
+            (self.count, self.is_told) = (0, false);
         }
     }
 }

@@ -11,7 +11,7 @@ use domain::admission::{Refusal, ServerName};
 use domain::x509::Certificate;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{Acceptor, ClientHello};
-use rustls::{CertificateError, HandshakeKind, ServerConfig, version};
+use rustls::{CertificateError, HandshakeKind, InvalidMessage, ServerConfig, version};
 use rustls_pki_types::CertificateDer;
 use services::admission::Refused;
 use tokio::net::TcpStream;
@@ -219,6 +219,9 @@ fn tls_refusal(error: &rustls::Error) -> Refusal {
             "the client ended the handshake with the alert {alert:?}; \
              most often it does not trust this server's root CA, or connects by a name the server's certificate lacks"
         )),
+        rustls::Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge) => Refusal::TlsFailed(
+            "a message of the handshake is larger than 65,535 bytes; send the device's certificate and at most its CA's".to_owned(),
+        ),
         rustls::Error::InvalidMessage(_) => {
             Refusal::TlsFailed(format!("what the client sent is not TLS ({error}); connect with TLS 1.2 or 1.3"))
         }

@@ -15,7 +15,7 @@ use crate::DEADLINE;
 use crate::server::{Server, allow_all};
 
 /// Linux takes the whole of 127/8 for its own.
-async fn connect_from(source: [u8; 4], server: SocketAddr) -> TcpStream {
+pub async fn connect_from(source: [u8; 4], server: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::from((source, 0))).unwrap();
     socket.connect(server).await.unwrap()

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::DEADLINE;
 use crate::certificate::ServerCertificate;
+use crate::resumption::LongChain;
 
 const CERTIFICATE_UNKNOWN: u8 = 46;
 const DECRYPT_ERROR: u8 = 51;
@@ -299,6 +300,35 @@ async fn refused_for_the_chain_that_was_sent() {
     check("ten", Registry::of(ca), client().with_device(&device, &nine).unwrap(), Expected::In).await;
     let ten = vec![ca; 10];
     check_refused("eleven", Registry::of(ca), &device, &ten, "MALFORMED_CERTIFICATE").await;
+}
+
+/// One message of a handshake has 65,535 bytes at most.
+#[tokio::test]
+async fn a_chain_of_the_largest_size_comes_in_and_one_beyond_is_not_kept() {
+    let device = EC_CA.issue(&DeviceSpec::new("device")).unwrap();
+    for (other_bytes, is_accepted) in [(7_150, true), (7_300, false), (70_000, false)] {
+        for versions in [TlsVersions::Tls12Only, TlsVersions::Tls13Only] {
+            let context = format!("{other_bytes}, {versions:?}");
+            let tls = client().with_device(&device, &[]).unwrap().with_versions(versions);
+            let mut config = tls.config().unwrap();
+            config.client_auth_cert_resolver = Arc::new(LongChain::of(&device, other_bytes));
+            let knock = knock_on(Registry::of(&EC_CA), Limits::default()).await;
+            let socket = TcpStream::connect(knock.address).await.unwrap();
+            let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+            let talk = async {
+                let mut stream = connector.connect(tls.server_name().clone(), socket).await?;
+                stream.read_u8().await
+            };
+            let seen = tokio::time::timeout(DEADLINE, talk).await.expect("an end");
+            assert_eq!(seen.is_ok(), is_accepted, "{context}: {seen:?}");
+            let (_, record) = knock.outcome.await.unwrap();
+            assert_eq!(record.is_none(), is_accepted, "{context}: {record:?}");
+            if let Some(record) = record {
+                assert_eq!((record.reason.as_str(), record.chain.len()), ("TLS_FAILED", 0), "{context}");
+                assert!(record.sentence.contains("larger than 65,535 bytes"), "{context}: {}", record.sentence);
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod presence;
 mod rates;
 mod resumption;
 mod server;
+mod slow;
 
 use std::time::Duration;
 

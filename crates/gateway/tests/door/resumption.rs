@@ -74,7 +74,7 @@ impl Resuming {
 const CHAIN_CERTIFICATES_MAX: usize = 10;
 
 /// Of 3.1.1, with a clean session.
-fn connect_packet(client_id: &str) -> Vec<u8> {
+pub fn connect_packet(client_id: &str) -> Vec<u8> {
     let id = u8::try_from(client_id.len()).unwrap();
     let mut packet = vec![0x10, 12 + id, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, 60, 0, id];
     packet.extend_from_slice(client_id.as_bytes());
@@ -228,7 +228,7 @@ async fn a_ticket_is_good_for_the_server_name_it_was_given_under() {
 
 /// Sent with the device's leaf: certificates that nobody looks into.
 #[derive(Debug)]
-struct LongChain(Arc<CertifiedKey>);
+pub struct LongChain(Arc<CertifiedKey>);
 
 impl ResolvesClientCert for LongChain {
     fn resolve(&self, _root_hints: &[&[u8]], _schemes: &[rustls::SignatureScheme]) -> Option<Arc<CertifiedKey>> {
@@ -241,7 +241,7 @@ impl ResolvesClientCert for LongChain {
 }
 
 impl LongChain {
-    fn of(device: &Device, other_bytes: usize) -> Self {
+    pub fn of(device: &Device, other_bytes: usize) -> Self {
         let leaf = CertificateDer::from(device.der().to_vec());
         let others = (1..CHAIN_CERTIFICATES_MAX).map(|_| CertificateDer::from(vec![0; other_bytes]));
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(device.key().pkcs8_der().to_vec()));

@@ -91,6 +91,15 @@ impl Server {
         server
     }
 
+    /// Once every connection has gone.
+    pub async fn await_no_connection(&self) {
+        let until = tokio::time::Instant::now() + DEADLINE;
+        while self.gateway.open_connections() > 0 {
+            assert!(tokio::time::Instant::now() < until, "{} connections are left", self.gateway.open_connections());
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// For what the certificates say; timers go on as before.
     pub fn advance_days(&self, days: i64) {
         self.clock_ms.fetch_add(days * 86_400_000, Ordering::Relaxed);
@@ -197,9 +206,13 @@ impl Server {
     /// The device's newest record, once it has this reason.
     pub async fn await_newest(&self, device: &Device, reason: &str) -> AdmissionRecord {
         let filter = AdmissionFilter { certificate_id: Some(device.id()), ..AdmissionFilter::default() };
+        self.await_record(&filter, reason).await
+    }
+
+    pub async fn await_record(&self, filter: &AdmissionFilter, reason: &str) -> AdmissionRecord {
         let until = tokio::time::Instant::now() + DEADLINE;
         loop {
-            let newest = self.services.admission_records(&filter, 1).pop();
+            let newest = self.services.admission_records(filter, 1).pop();
             match newest {
                 Some(record) if record.reason == reason => return record,
                 newest => assert!(tokio::time::Instant::now() < until, "no {reason}, but {newest:?}"),
