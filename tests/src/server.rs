@@ -58,6 +58,8 @@ pub struct Options {
     pub variables: Vec<(String, String)>,
     /// No file of the server's grows beyond it.
     pub file_kib_max: Option<u32>,
+    /// Files, connections included, that it may have open.
+    pub open_files_max: Option<u32>,
     /// Behind what every test's config file says.
     pub config: &'static str,
 }
@@ -66,6 +68,15 @@ impl Options {
     /// With these words behind `landfall serve`.
     pub fn with(more: &[&str]) -> Self {
         Self { more: more.iter().map(|word| (*word).to_owned()).collect(), ..Self::default() }
+    }
+
+    /// As a shell sets them.
+    fn limits(&self) -> Option<String> {
+        // In units of 512 bytes. The signal is ignored, so that a write fails as it does on a full disk.
+        let files = self.file_kib_max.map(|kib| format!("trap '' XFSZ; ulimit -f {};", kib * 2));
+        let open_files = self.open_files_max.map(|files| format!("ulimit -n {files};"));
+        let limits: Vec<String> = files.into_iter().chain(open_files).collect();
+        (!limits.is_empty()).then(|| limits.join(" "))
     }
 }
 
@@ -80,6 +91,7 @@ impl Default for Options {
             more: Vec::new(),
             variables: Vec::new(),
             file_kib_max: None,
+            open_files_max: None,
             config: "",
         }
     }
@@ -107,9 +119,8 @@ impl Server {
         let config = data.file("landfall.toml");
         std::fs::write(&config, Self::CONFIG.to_owned() + options.config).expect("room for a config file");
         let mut command = Self::program();
-        if let Some(kib) = options.file_kib_max {
-            // In units of 512 bytes. The signal is ignored, so that a write fails as it does on a full disk.
-            let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        if let Some(limits) = options.limits() {
+            let script = format!("{limits} exec \"$0\" \"$@\"");
             let program = command.get_program().to_owned();
             command = Command::new("sh");
             command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());

@@ -20,6 +20,7 @@ mod env;
 mod explain;
 mod factory;
 mod health;
+mod open_files;
 mod run_file;
 mod serve;
 mod server_certificate;

@@ -1,5 +1,6 @@
 //! The server's life, top to bottom: open, build, listen, drain.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use functions::{AwsCalls, Functions};
 use gateway::{Door, Gateway};
 use services::{Checkpoints, Clock, Config, RootCredentials, Services, Step};
 use store::Store;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -21,7 +22,11 @@ use crate::server_certificate::{ServerCertificates, reachable};
 use crate::service_manager::State;
 use crate::settings::{ApiTransport, Settings};
 use crate::stop_signals::StopSignals;
-use crate::{Sentence, banner, service_manager, surroundings};
+use crate::{Sentence, banner, open_files, service_manager, surroundings};
+
+/// Connections that wait to be accepted, as far as the system's `somaxconn` lets us: of a storm, who finds no room tries
+/// again a second later, and later still. (The library's default is 128.)
+const BACKLOG: u32 = 4096;
 
 /// A worker that nobody has called for this long ends.
 const WORKER_IDLE: Duration = Duration::from_secs(300);
@@ -43,6 +48,7 @@ pub struct Server {
 pub fn main(flags: &ServeFlags) -> Result<(), Sentence> {
     log();
     let settings = Settings::of(flags)?;
+    open_files::raise(&settings);
     block_on(async {
         let mut signals = StopSignals::listen()?;
         let server = Server::start(settings).await?;
@@ -131,12 +137,12 @@ impl Server {
         let gateway =
             Gateway::new(services.clone(), broker, identity, settings.device_limits.clone()).map_err(no_tls)?;
 
-        let api_listener = bind("api_addr", settings.api_addr).await?;
-        let mqtt_listener = bind("mqtt_addr", settings.mqtt_addr).await?;
+        let api_listener = bind("api_addr", settings.api_addr)?;
+        let mqtt_listener = bind("mqtt_addr", settings.mqtt_addr)?;
         let mut run = run_file(&settings, &certificates, address(&api_listener)?, address(&mqtt_listener)?);
         let mut device_doors = vec![(mqtt_listener, Door::Mqtt)];
         if let Some(addr) = settings.plain_mqtt_addr {
-            let listener = bind("plain_mqtt_addr", addr).await?;
+            let listener = bind("plain_mqtt_addr", addr)?;
             run.plain_mqtt_addr = Some(address(&listener)?);
             device_doors.push((listener, Door::PlainMqtt));
         }
@@ -249,10 +255,16 @@ fn api_settings(settings: &Settings, certificates: &ServerCertificates, surround
     }
 }
 
-async fn bind(name: &str, addr: SocketAddr) -> Result<TcpListener, Sentence> {
-    TcpListener::bind(addr)
-        .await
-        .map_err(|err| format!("{name} {addr}: {err}. Choose another address; port 0 takes a free one.").into())
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that comes back finds its old connections in TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
+
+fn bind(name: &str, addr: SocketAddr) -> Result<TcpListener, Sentence> {
+    listen(addr).map_err(|err| format!("{name} {addr}: {err}. Choose another address; port 0 takes a free one.").into())
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Sentence> {
