@@ -1,4 +1,5 @@
 //! TLS sessions resumed by the real openssl: only where the configuration says so, and by nobody who may not come in.
+//! Renegotiated they are not.
 
 use landfall_tests::{Credential, DataDir, FieldDevice, Finished, OpenSsl, Operator, Options, Server};
 use serde_json::json;
@@ -78,4 +79,23 @@ async fn nothing_is_resumed_unless_asked_for() {
         let again = connect(&openssl, &server, &credential, &resume);
         assert!(again.stdout.contains("New, TLSv1") && is_accepted(&again), "{version}: {}", again.text());
     }
+}
+
+/// It could be begun without end, and each is a handshake's work.
+#[tokio::test]
+async fn nobody_renegotiates() {
+    let data = DataDir::new();
+    let server = Server::start_on(&data, &Options::default());
+    let openssl = keys(&data, &server);
+    let device = landed(&server).await;
+    let credential = device.files(&server);
+    let line = format!(
+        "-tls1_2 -CAfile root.crt -cert {} -key {}",
+        credential.certificate.display(),
+        credential.key.display()
+    );
+    let finished = openssl.s_client(server.mqtt_addr().port(), &line, b"R\n");
+    assert!(finished.stderr.contains("RENEGOTIATING"), "{}", finished.text());
+    assert!(finished.stderr.contains("no renegotiation"), "{}", finished.text());
+    device.connect(&server).await.expect("the server goes on").disconnect().await.expect("a proper end");
 }
