@@ -158,7 +158,7 @@ impl Driver {
                 self.session.unsubscribe_answered(unsubscribe.packet_id, codes);
             }
             Some(Action::Release(packet_id)) => self.session.publish_released(packet_id),
-            Some(Action::Acknowledged { .. }) => {}
+            Some(Action::Acknowledged { .. } | Action::Completed(_)) => {}
             Some(Action::Closed(_)) => {
                 assert!(!self.closed, "it ends once");
                 self.closed = true;

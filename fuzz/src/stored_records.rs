@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::Broker;
+use broker::{Broker, BrokerLimits, WallClock};
 use domain::Timestamp;
 use functions::{AwsCallError, AwsCalls, Functions};
 use serde_json::json;
@@ -63,7 +63,10 @@ fn opened(store: &Store) -> Result<Services, Error> {
         checkpoints: Checkpoints::default(),
     };
     let functions = Functions::new(runner, store.clone(), no_calls);
-    Services::new(config, store.clone(), Broker::new(), functions, Clock::from_fn(|| NOW))
+    let wall = WallClock::from_fn(|| u64::try_from(NOW.millis()).unwrap_or(0));
+    let broker =
+        Broker::open(store.clone(), BrokerLimits::default(), wall).map_err(|err| Error::internal(err.to_string()))?;
+    Services::new(config, store.clone(), broker, functions, Clock::from_fn(|| NOW))
 }
 
 /// Through the door's own way from name and JSON to a verb, so that a new operation is one more line.

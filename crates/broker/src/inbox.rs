@@ -4,7 +4,7 @@
 //! with QoS 0 give way, and only if there are none left it is dropped too.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mqtt::Qos;
 use tokio::sync::Notify;
@@ -28,7 +28,7 @@ pub struct InboxLimits {
 pub(crate) struct Inbox {
     limits: InboxLimits,
     queue: Mutex<Queue>,
-    arrived: Notify,
+    arrived: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Default for InboxLimits {
 
 impl Inbox {
     pub fn new(limits: InboxLimits) -> Self {
-        Inbox { limits, queue: Mutex::default(), arrived: Notify::new() }
+        Inbox { limits, queue: Mutex::default(), arrived: Arc::default() }
     }
 
     /// How many messages were dropped for it, this one or others.
@@ -69,14 +69,20 @@ impl Inbox {
         self.queue().pop()
     }
 
-    /// Safe to cancel: nothing is taken before it returns.
-    pub async fn next(&self) -> Delivery {
-        loop {
-            if let Some(delivery) = self.try_next() {
-                return delivery;
-            }
-            self.arrived.notified().await;
-        }
+    /// Notified whenever something arrives after the reader found nothing.
+    pub fn arrived(&self) -> &Arc<Notify> {
+        &self.arrived
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.queue().deliveries.len() < self.limits.messages_max
+    }
+
+    /// Everything that is in it.
+    pub fn take_all(&self) -> VecDeque<Delivery> {
+        let mut queue = self.queue();
+        let dropped = queue.dropped;
+        std::mem::replace(&mut *queue, Queue { dropped, ..Queue::default() }).deliveries
     }
 
     pub fn len(&self) -> usize {
@@ -146,7 +152,5 @@ impl Queue {
 }
 
 fn cost_bytes(delivery: &Delivery) -> usize {
-    let message = &delivery.message;
-    let properties_bytes = if message.properties.is_empty() { 0 } else { message.properties.wire_bytes() };
-    MESSAGE_OVERHEAD_BYTES + message.topic.as_str().len() + message.payload.len() + properties_bytes
+    MESSAGE_OVERHEAD_BYTES + delivery.message.bytes()
 }

@@ -1,39 +1,31 @@
 //! The one shared table: who holds which client id, and what they subscribe to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use mqtt::codec::VariableInteger;
 use mqtt::packet::SubscribeOptions;
 use mqtt::topic::MultiLevel;
-use mqtt::{SubscriptionTree, TopicFilter, TopicName};
-use tokio::sync::Notify;
+use mqtt::{Qos, SubscriptionTree, TopicFilter, TopicName};
 
-use crate::inbox::Inbox;
-
-/// What publishers and the newer owner of a client id see of a connection.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    /// Unique in this process; a newer connection has a higher one.
-    pub number: u64,
-    pub client_id: Arc<str>,
-    pub multi_level: MultiLevel,
-    pub inbox: Inbox,
-    pub is_taken_over: AtomicBool,
-    pub taken_over: Notify,
-}
+use crate::group::Group;
+use crate::seat::Seat;
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     seats: HashMap<Arc<str>, Seated>,
+    /// Of the durable sessions.
+    client_ids: HashMap<u64, Arc<str>>,
     tree: SubscriptionTree<Subscriber, Entry>,
-    next_number: u64,
+    last_number: u64,
 }
 
 #[derive(Debug)]
 struct Seated {
     seat: Arc<Seat>,
-    filters: HashSet<TopicFilter>,
+    /// With the serial of the row, in a durable session.
+    filters: HashMap<TopicFilter, u32>,
+    last_serial: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,85 +38,156 @@ enum Subscriber {
 #[derive(Debug)]
 enum Entry {
     One(Member),
-    Group { members: Vec<Member>, turn: AtomicUsize },
+    Group(Group),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub seat: Arc<Seat>,
     pub options: SubscribeOptions,
+    pub id: Option<VariableInteger>,
+    /// Whether `sport/#` gets messages to `sport`.
+    pub multi_level: MultiLevel,
+}
+
+/// Somebody who gets a message, and how.
+#[derive(Debug)]
+pub(crate) struct Receiver<'a> {
+    pub seat: &'a Arc<Seat>,
+    pub qos: Qos,
+    pub retain_as_published: bool,
+    pub ids: Vec<VariableInteger>,
+    pub group: Option<&'a TopicFilter>,
+}
+
+/// What subscribing came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub serial: u32,
+    pub is_new: bool,
 }
 
 impl Table {
     pub fn next_number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
+        self.last_number += 1;
+        self.last_number
     }
 
-    /// The seat takes its client id. Whoever had it loses it, with all subscriptions, and is told.
+    /// From here on numbers are higher.
+    pub fn pass_number(&mut self, number: u64) {
+        self.last_number = self.last_number.max(number);
+    }
+
+    /// The seat takes its client id, which must be free.
     pub fn seat(&mut self, seat: Arc<Seat>) {
-        let seated = Seated { seat: seat.clone(), filters: HashSet::new() };
-        if let Some(older) = self.seats.insert(seat.client_id.clone(), seated) {
-            self.remove_subscriptions(&older);
-            older.seat.is_taken_over.store(true, Ordering::Release);
-            older.seat.taken_over.notify_one();
+        if seat.durable.is_some() {
+            self.client_ids.insert(seat.number, seat.client_id.clone());
         }
+        let seated = Seated { seat: seat.clone(), filters: HashMap::new(), last_serial: 0 };
+        self.seats.insert(seat.client_id.clone(), seated);
     }
 
-    /// Only if the seat still has its client id.
-    pub fn leave(&mut self, seat: &Seat) {
-        if self.seated_mut(seat).is_some()
-            && let Some(seated) = self.seats.remove(&seat.client_id)
-        {
-            self.remove_subscriptions(&seated);
-        }
+    pub fn of_client(&self, client_id: &str) -> Option<&Arc<Seat>> {
+        self.seats.get(client_id).map(|seated| &seated.seat)
     }
 
-    pub fn seated_count(&self) -> usize {
-        self.seats.len()
+    /// Of a durable session.
+    pub fn of_number(&self, number: u64) -> Option<&Arc<Seat>> {
+        self.client_ids.get(&number).and_then(|client_id| self.of_client(client_id))
+    }
+
+    pub fn durable_count(&self) -> usize {
+        self.client_ids.len()
+    }
+
+    pub fn durable_numbers(&self) -> Vec<u64> {
+        self.client_ids.keys().copied().collect()
+    }
+
+    /// Only if the seat still has its client id: it goes with its subscriptions, whose serials come out.
+    pub fn leave(&mut self, seat: &Seat) -> Option<Vec<u32>> {
+        self.seated_mut(seat)?;
+        self.client_ids.remove(&seat.number);
+        let seated = self.seats.remove(&seat.client_id)?;
+        for filter in seated.filters.keys() {
+            self.remove_subscription(&seated.seat, filter);
+        }
+        Some(seated.filters.into_values().collect())
+    }
+
+    pub fn connected_count(&self) -> usize {
+        self.seats.values().filter(|seated| seated.seat.is_connected()).count()
+    }
+
+    pub fn filters(&self, seat: &Seat) -> Vec<TopicFilter> {
+        self.seated(seat).map_or_else(Vec::new, |seated| seated.filters.keys().cloned().collect())
     }
 
     pub fn subscription_count(&self, seat: &Seat) -> usize {
-        self.seats
-            .get(&seat.client_id)
-            .filter(|seated| seated.seat.number == seat.number)
-            .map_or(0, |seated| seated.filters.len())
+        self.seated(seat).map_or(0, |seated| seated.filters.len())
     }
 
-    /// Whether it was subscribed; a seat that lost its client id is not.
-    pub fn subscribe(&mut self, seat: &Arc<Seat>, filter: TopicFilter, options: SubscribeOptions) -> bool {
-        let Some(seated) = self.seated_mut(seat) else {
-            return false;
+    pub fn has_filter(&self, seat: &Seat, filter: &TopicFilter) -> bool {
+        self.seated(seat).is_some_and(|seated| seated.filters.contains_key(filter))
+    }
+
+    /// `None`: a seat that lost its client id subscribes to nothing.
+    pub fn subscribe(&mut self, filter: TopicFilter, member: Member) -> Option<Placed> {
+        let seated = self.seated_mut(&member.seat)?;
+        let placed = match seated.filters.get(&filter) {
+            Some(serial) => Placed { serial: *serial, is_new: false },
+            None => {
+                let serial = seated.last_serial.wrapping_add(1);
+                seated.last_serial = serial;
+                seated.filters.insert(filter.clone(), serial);
+                Placed { serial, is_new: true }
+            }
         };
-        seated.filters.insert(filter.clone());
-        let member = Member { seat: seat.clone(), options };
-        let Some(group) = filter.share_group() else {
-            let subscriber = Subscriber::Seat(seat.number);
+        self.place(filter, member);
+        Some(placed)
+    }
+
+    /// A subscription that was written down under `serial`.
+    pub fn restore(&mut self, filter: TopicFilter, member: Member, serial: u32) {
+        if let Some(seated) = self.seated_mut(&member.seat) {
+            seated.filters.insert(filter.clone(), serial);
+            seated.last_serial = seated.last_serial.max(serial);
+            self.place(filter, member);
+        }
+    }
+
+    fn place(&mut self, filter: TopicFilter, member: Member) {
+        let Some(name) = filter.share_group() else {
+            let subscriber = Subscriber::Seat(member.seat.number);
             self.tree.insert(&filter, subscriber, Entry::One(member));
-            return true;
+            return;
         };
-        let subscriber = Subscriber::Group(group.into());
-        if let Some(Entry::Group { members, .. }) = self.tree.get_mut(&filter, &subscriber) {
-            members.retain(|present| present.seat.number != seat.number);
-            members.push(member);
-        } else {
-            let entry = Entry::Group { members: vec![member], turn: AtomicUsize::new(0) };
-            self.tree.insert(&filter, subscriber, entry);
+        let subscriber = Subscriber::Group(name.into());
+        if let Some(Entry::Group(group)) = self.tree.get_mut(&filter, &subscriber) {
+            return group.put(member);
         }
-        true
+        let mut group = Group::new(filter.clone());
+        group.put(member);
+        self.tree.insert(&filter, subscriber, Entry::Group(group));
     }
 
-    pub fn unsubscribe(&mut self, seat: &Seat, filter: &TopicFilter) -> bool {
-        let was_subscribed = self.seated_mut(seat).is_some_and(|seated| seated.filters.remove(filter));
-        if was_subscribed {
-            self.remove_subscription(seat, filter);
-        }
-        was_subscribed
+    /// The serial of the subscription, if there was one.
+    pub fn unsubscribe(&mut self, seat: &Seat, filter: &TopicFilter) -> Option<u32> {
+        let serial = self.seated_mut(seat)?.filters.remove(filter)?;
+        self.remove_subscription(seat, filter);
+        Some(serial)
     }
 
-    /// Who gets a message: each subscriber once, with the highest QoS of its filters that match, and one member of
-    /// each matching group. `publisher` is the client id that the message comes from.
-    pub fn receivers(&self, topic: &TopicName, publisher: Option<&str>, mut deliver: impl FnMut(&Member)) {
+    /// Who gets a message: each subscriber once, with the highest QoS of its filters that match and the identifiers of
+    /// all of them [MQTT-3.3.4-3], and one member of each matching group. `publisher` is the client id that the message
+    /// comes from.
+    pub fn receivers<'a>(
+        &'a self,
+        topic: &TopicName,
+        qos: Qos,
+        publisher: Option<&str>,
+        mut deliver: impl FnMut(Receiver<'a>),
+    ) {
         let mut first: Option<&Member> = None;
         let mut others: Vec<&Member> = Vec::new();
         self.tree.for_each_match(topic, |_, entry, multi_level| match entry {
@@ -134,12 +197,9 @@ impl Table {
                 // The usual fan-out of one allocates nothing.
                 Some(_) => others.push(member),
             },
-            Entry::Group { members, turn } => {
-                let turn = turn.fetch_add(1, Ordering::Relaxed);
-                if let Some(member) = members.get(turn.checked_rem(members.len()).unwrap_or(0))
-                    && member.wants(multi_level)
-                {
-                    deliver(member);
+            Entry::Group(group) => {
+                if let Some(member) = group.choose(qos, multi_level, &[]) {
+                    deliver(Receiver { group: Some(&group.filter), ..Receiver::of(member) });
                 }
             }
         });
@@ -147,13 +207,15 @@ impl Table {
             return;
         };
         if others.is_empty() {
-            return deliver(first);
+            return deliver(Receiver::of(first));
         }
         others.push(first);
-        // Highest QoS first, so that the one that stays is the highest.
-        others.sort_unstable_by_key(|member| (member.seat.number, std::cmp::Reverse(member.options.qos)));
-        others.dedup_by_key(|member| member.seat.number);
-        others.into_iter().for_each(deliver);
+        others.sort_unstable_by_key(|member| member.seat.number);
+        for of_one in others.chunk_by(|one, other| one.seat.number == other.seat.number) {
+            if let Some(receiver) = Receiver::of_all(of_one) {
+                deliver(receiver);
+            }
+        }
     }
 
     pub fn has_receivers(&self, topic: &TopicName) -> bool {
@@ -162,25 +224,36 @@ impl Table {
         found
     }
 
+    /// Another member of the group that a message came by.
+    pub fn other_of_group<'a>(&'a mut self, group: &TopicFilter, qos: Qos, except: &[u64]) -> Option<Receiver<'a>> {
+        let subscriber = Subscriber::Group(group.share_group()?.into());
+        match self.tree.get_mut(group, &subscriber) {
+            Some(Entry::Group(group)) => {
+                // That it matches was settled when it came.
+                let member = group.choose(qos, MultiLevel::BelowParent, except)?;
+                Some(Receiver { group: Some(&group.filter), ..Receiver::of(member) })
+            }
+            _ => None,
+        }
+    }
+
+    fn seated(&self, seat: &Seat) -> Option<&Seated> {
+        self.seats.get(&seat.client_id).filter(|seated| seated.seat.number == seat.number)
+    }
+
     fn seated_mut(&mut self, seat: &Seat) -> Option<&mut Seated> {
         self.seats.get_mut(&seat.client_id).filter(|seated| seated.seat.number == seat.number)
     }
 
-    fn remove_subscriptions(&mut self, seated: &Seated) {
-        for filter in &seated.filters {
-            self.remove_subscription(&seated.seat, filter);
-        }
-    }
-
     fn remove_subscription(&mut self, seat: &Seat, filter: &TopicFilter) {
-        let Some(group) = filter.share_group() else {
+        let Some(name) = filter.share_group() else {
             self.tree.remove(filter, &Subscriber::Seat(seat.number));
             return;
         };
-        let subscriber = Subscriber::Group(group.into());
-        if let Some(Entry::Group { members, .. }) = self.tree.get_mut(filter, &subscriber) {
-            members.retain(|present| present.seat.number != seat.number);
-            if members.is_empty() {
+        let subscriber = Subscriber::Group(name.into());
+        if let Some(Entry::Group(group)) = self.tree.get_mut(filter, &subscriber) {
+            group.remove(seat.number);
+            if group.is_empty() {
                 self.tree.remove(filter, &subscriber);
             }
         }
@@ -193,7 +266,30 @@ impl Member {
         self.options.no_local && publisher == Some(&*self.seat.client_id)
     }
 
-    fn wants(&self, multi_level: MultiLevel) -> bool {
-        multi_level == MultiLevel::BelowParent || self.seat.multi_level == MultiLevel::WithParent
+    pub fn wants(&self, multi_level: MultiLevel) -> bool {
+        multi_level == MultiLevel::BelowParent || self.multi_level == MultiLevel::WithParent
+    }
+}
+
+impl<'a> Receiver<'a> {
+    fn of(member: &'a Member) -> Self {
+        Receiver {
+            seat: &member.seat,
+            qos: member.options.qos,
+            retain_as_published: member.options.retain_as_published,
+            ids: member.id.into_iter().collect(),
+            group: None,
+        }
+    }
+
+    /// Of several subscriptions of one session.
+    fn of_all(members: &[&'a Member]) -> Option<Self> {
+        let mut receiver = Receiver::of(members.first()?);
+        for member in members.iter().skip(1) {
+            receiver.qos = receiver.qos.max(member.options.qos);
+            receiver.retain_as_published |= member.options.retain_as_published;
+            receiver.ids.extend(member.id);
+        }
+        Some(receiver)
     }
 }

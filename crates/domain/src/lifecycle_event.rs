@@ -48,6 +48,8 @@ pub enum Change<'a> {
 /// Why a connection ended, in AWS's words. Those that nothing here causes are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DisconnectReason {
+    /// DeleteConnection.
+    ApiInitiatedDisconnect,
     AuthError,
     ClientInitiatedDisconnect,
     ClientError,
@@ -89,6 +91,7 @@ impl DisconnectReason {
             | Refusal::ProtocolError(_) => Self::ClientError,
             Refusal::HandshakeTimeout | Refusal::ConnectTimeout => Self::ConnectionLost,
             Refusal::TakenOver => Self::DuplicateClientId,
+            Refusal::Disconnected => Self::ApiInitiatedDisconnect,
             Refusal::KeepAliveTimeout => Self::MqttKeepAliveTimeout,
             Refusal::ServerShutdown => Self::ServerInitiatedDisconnect,
             Refusal::Overloaded(_) => Self::Throttled,
@@ -98,6 +101,7 @@ impl DisconnectReason {
 
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::ApiInitiatedDisconnect => "API_INITIATED_DISCONNECT",
             Self::AuthError => "AUTH_ERROR",
             Self::ClientInitiatedDisconnect => "CLIENT_INITIATED_DISCONNECT",
             Self::ClientError => "CLIENT_ERROR",
@@ -275,6 +279,7 @@ mod tests {
     fn reasons_of_ends() {
         for (refusal, expected) in [
             (Refusal::TakenOver, "DUPLICATE_CLIENTID"),
+            (Refusal::Disconnected, "API_INITIATED_DISCONNECT"),
             (Refusal::KeepAliveTimeout, "MQTT_KEEP_ALIVE_TIMEOUT"),
             (Refusal::ProtocolError(String::new()), "CLIENT_ERROR"),
             (Refusal::PolicyDoesNotAllow { action: String::new(), resource: String::new() }, "AUTH_ERROR"),

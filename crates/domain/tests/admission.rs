@@ -345,6 +345,7 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::PolicyDenies { action: text(), resource: text(), policy: text(), statement: 0, sid: Some(text()) },
         Refusal::PolicyDoesNotAllow { action: text(), resource: text() },
         Refusal::TakenOver,
+        Refusal::Disconnected,
         Refusal::KeepAliveTimeout,
         Refusal::ProtocolError(text()),
         Refusal::RightLost(text()),

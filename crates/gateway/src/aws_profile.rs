@@ -18,24 +18,20 @@ const PACKET_OVERHEAD_BYTES_MAX: usize = 18 * 1024;
 /// Of one PUBLISH or will, as they go on the wire. A small property is ten times as large in memory as on the wire, and a
 /// message is kept for each receiver that is slow.
 const PROPERTIES_BYTES_MAX: usize = 16 * 1024;
-/// No session outlives its connection yet.
-const SESSION_EXPIRY_S_MAX: u32 = 0;
-
 pub(crate) fn session_limits(limits: &Limits) -> SessionLimits {
     SessionLimits {
         packet_bytes_max: PAYLOAD_BYTES_MAX + PACKET_OVERHEAD_BYTES_MAX,
         payload_bytes_max: PAYLOAD_BYTES_MAX,
         qos_max: Qos::AtLeastOnce,
-        // Nothing is retained yet.
-        retain: false,
+        retain: true,
         subscription_ids: false,
         filters_per_subscribe_max: FILTERS_PER_SUBSCRIBE_MAX,
         client_id_bytes_max: CLIENT_ID_BYTES_MAX,
         empty_client_id: EmptyClientId::AssignedIn5,
         keepalive: KeepAlive::Clamped { s_min: KEEPALIVE_S_MIN, s_max: KEEPALIVE_S_MAX },
         connect_timeout_ms: u64::try_from(limits.connect_timeout.as_millis()).unwrap_or(u64::MAX),
-        session_expiry_s_max: SESSION_EXPIRY_S_MAX,
-        session_expiry_311_s: SESSION_EXPIRY_S_MAX,
+        session_expiry_s_max: limits.session_expiry_s_max,
+        session_expiry_311_s: limits.session_expiry_s_max,
         receive_max: IN_FLIGHT_MAX,
         in_flight_max: IN_FLIGHT_MAX,
         topic_alias_max: TOPIC_ALIAS_MAX,

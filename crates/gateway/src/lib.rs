@@ -23,7 +23,7 @@ mod verifier;
 
 pub use closing::close_tls;
 pub use gateway::Gateway;
-pub use limits::Limits;
+pub use limits::{Limits, SESSION_EXPIRY_S_BOUND};
 pub use listener::{Door, serve};
 pub use peer::Peer;
 pub use profile::Profile;

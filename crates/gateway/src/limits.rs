@@ -31,7 +31,13 @@ pub struct Limits {
     pub shutdown_timeout: Duration,
     /// As on AWS, which has none, unless the operator wishes otherwise.
     pub session_resumption: SessionResumption,
+    /// For how long a session outlives its connection at most, where AWS's limits apply: an account's default is an hour,
+    /// and it can ask for seven days.
+    pub session_expiry_s_max: u32,
 }
+
+/// AWS: seven days.
+pub const SESSION_EXPIRY_S_BOUND: u32 = 7 * 24 * 3600;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -46,6 +52,7 @@ impl Default for Limits {
             drain_bytes_max: 256 * 1024,
             shutdown_timeout: Duration::from_secs(5),
             session_resumption: SessionResumption::Off,
+            session_expiry_s_max: 3600,
         }
     }
 }

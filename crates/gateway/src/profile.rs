@@ -3,7 +3,7 @@
 //! One value per listener. It chooses what a session may ask for, how subscriptions match, and which topics are a
 //! client's to use. Who judges a client's rights is another matter: `connection::rights`.
 
-use broker::{ClaimOptions, InboxLimits};
+use broker::{ClaimOptions, InboxLimits, RetainedFor};
 use mqtt::packet::Properties;
 use mqtt::session::Limits as SessionLimits;
 use mqtt::topic::MultiLevel;
@@ -28,8 +28,12 @@ impl Profile {
 
     pub(crate) fn claim_options(self) -> ClaimOptions {
         match self {
-            // `sensor/#` does not match `sensor` on AWS.
-            Self::Aws => ClaimOptions { multi_level: MultiLevel::BelowParent, ..ClaimOptions::default() },
+            // `sensor/#` does not match `sensor` on AWS, and a wildcard gets no retained messages.
+            Self::Aws => ClaimOptions {
+                multi_level: MultiLevel::BelowParent,
+                retained_for: RetainedFor::ExactFilters,
+                ..ClaimOptions::default()
+            },
             Self::Mqtt => {
                 let inbox = InboxLimits { bytes_max: mqtt_profile::INBOX_BYTES_MAX, ..InboxLimits::default() };
                 ClaimOptions { inbox, ..ClaimOptions::default() }

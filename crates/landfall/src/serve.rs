@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Api, ApiCell, Surroundings, Tls};
-use broker::Broker;
+use broker::{Broker, BrokerLimits, WallClock};
 use functions::{AwsCalls, Functions};
 use gateway::{Door, Gateway};
 use services::{Checkpoints, Clock, Config, RootCredentials, Services, Step};
@@ -95,7 +95,12 @@ impl Core {
         endpoint_names: Vec<String>,
         clock: Clock,
     ) -> Result<Self, Sentence> {
-        let broker = Broker::new();
+        let wall = WallClock::from_fn({
+            let clock = clock.clone();
+            move || u64::try_from(clock.now().millis()).unwrap_or(0)
+        });
+        let broker = Broker::open(store.clone(), BrokerLimits::default(), wall)
+            .map_err(|err| format!("data_dir {}: {err}", data_dir.path().display()))?;
         let cell = ApiCell::default();
         let functions = functions(store.clone(), &cell, settings.checkpoints.clone())?;
         let config = Config {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::quota::AccountRates;
 use domain::rate::Rate;
 use domain::{AccountId, Region};
-use gateway::{Limits as DeviceLimits, SessionResumption};
+use gateway::{Limits as DeviceLimits, SESSION_EXPIRY_S_BOUND, SessionResumption};
 use serde::Deserialize;
 use services::rates::RateLimits;
 use services::{Checkpoints, Step};
@@ -98,6 +98,8 @@ struct Limits {
     device_handshakes: Option<usize>,
     device_handshakes_per_address: Option<usize>,
     handshake_timeout_s: Option<u32>,
+    /// For how long a session outlives its connection at most.
+    session_expiry_s: Option<u32>,
     /// `report` or `enforce`: AWS's rates, and those of them that AWS raises for an account.
     rates: Option<Excess>,
     connects_per_s: Option<u32>,
@@ -164,6 +166,17 @@ impl Limits {
                 let timeout = Duration::from_secs(u64::from(seconds));
                 (api.handshake_timeout, device.handshake_timeout) = (timeout, timeout);
             }
+            None => {}
+        }
+        match self.session_expiry_s {
+            Some(given) if given > SESSION_EXPIRY_S_BOUND => {
+                let why = format!(
+                    "limits.session_expiry_s is {given}, and no session is kept for longer than seven days. Give \
+                     {SESSION_EXPIRY_S_BOUND} or less."
+                );
+                return Err(why.into());
+            }
+            Some(given) => device.session_expiry_s_max = given,
             None => {}
         }
         Ok((api, device))

@@ -31,6 +31,8 @@ pub struct Connecting {
     pub facts: ConnectionFacts,
     pub server_name: ServerName,
     pub will_topic: Option<String>,
+    /// Whether the will is to be retained.
+    pub retains_will: bool,
 }
 
 /// An admitted connection's rights.
@@ -88,6 +90,9 @@ impl Services {
         self.must_allow(&current, facts, IotAction::Connect, &facts.client_id).map_err(refused)?;
         if let Some(topic) = &connecting.will_topic {
             self.must_allow(&current, facts, IotAction::Publish, topic).map_err(refused)?;
+            if connecting.retains_will {
+                self.must_allow(&current, facts, IotAction::RetainPublish, topic).map_err(refused)?;
+            }
         }
         Ok(Admitted { standing })
     }

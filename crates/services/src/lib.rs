@@ -12,6 +12,7 @@ mod clock;
 mod config;
 pub mod connection;
 mod credentials;
+mod due_wills;
 pub mod epoch_seconds;
 pub mod error;
 mod health;
@@ -150,7 +151,8 @@ impl Services {
         self.sweep_packages().await;
         let admissions = self.run_admissions(shutdown.clone());
         let retention = self.run_log_retention(shutdown.clone());
-        tokio::join!(self.run_outbox(shutdown.clone()), self.run_invocations(shutdown), admissions, retention);
+        let wills = self.run_due_wills(shutdown.clone());
+        tokio::join!(self.run_outbox(shutdown.clone()), self.run_invocations(shutdown), admissions, retention, wills);
     }
 
     pub fn config(&self) -> &Config {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use broker::{Message, Qos};
+use broker::{BrokerError, Message, Qos, Receipt, Settling, Source};
 use domain::topic::BasicIngest;
 
 pub use crate::republish::Lineage;
@@ -15,13 +15,57 @@ pub struct Origin {
     pub principal: Option<String>,
     /// Of a republished message.
     pub lineage: Lineage,
+    /// Of a message with QoS 2 from a session that outlives its connection.
+    pub receipt: Option<Receipt>,
+}
+
+/// A message that is on its way, and not to be acknowledged before it is settled.
+#[derive(Debug, Default)]
+#[must_use = "a message that is not settled may not be acknowledged"]
+pub struct Accepted {
+    /// Of the message, and of what rules have republished of it.
+    settling: VecDeque<Settling>,
+}
+
+impl Accepted {
+    pub fn is_settled(&self) -> bool {
+        self.settling.is_empty()
+    }
+
+    /// Waits until everything that has to be on disk is. Safe to cancel.
+    pub async fn settle(&mut self) -> Result<(), Error> {
+        while let Some(first) = self.settling.front_mut() {
+            let outcome = first.settle().await;
+            self.settling.pop_front();
+            outcome.map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// What came of it, if that is known already.
+    pub fn try_settle(&mut self) -> Option<Result<(), Error>> {
+        while let Some(first) = self.settling.front_mut() {
+            let outcome = first.try_settle()?;
+            self.settling.pop_front();
+            if let Err(error) = outcome {
+                return Some(Err(refused(error)));
+            }
+        }
+        Some(Ok(()))
+    }
 }
 
 impl Services {
-    /// Matches the rules, writes their rows where the message is QoS 1, hands it to the broker, and does the same with what
-    /// rules republish. When it answers `Ok`, the message may be acknowledged. With no matching rule the cost is one
-    /// snapshot load.
+    /// As `hand_in`, and waits until the message may be acknowledged.
     pub async fn accept(&self, message: Message, origin: Origin) -> Result<(), Error> {
+        self.hand_in(message, origin).await?.settle().await
+    }
+
+    /// Matches the rules, writes their rows where the message is QoS 1, hands it to the broker, and does the same with what
+    /// rules republish. With no matching rule the cost is one snapshot load. It waits for the store only where that has no
+    /// room for the message: messages handed in one after the other reach each subscriber in this order.
+    pub async fn hand_in(&self, message: Message, origin: Origin) -> Result<Accepted, Error> {
+        let mut accepted = Accepted::default();
         let mut next = Some((message, origin));
         let mut waiting = VecDeque::new();
         while let Some((message, origin)) = next {
@@ -36,16 +80,24 @@ impl Services {
                 if message.qos == Qos::AtMostOnce {
                     self.start_unstored(fired.rows);
                 } else {
-                    self.store_and_start(fired.rows).await?;
+                    // Few messages come here: their future is not part of every connection's.
+                    Box::pin(self.store_and_start(fired.rows)).await?;
                 }
                 waiting.extend(fired.republished);
             }
             if is_for_subscribers {
-                self.inner.broker.publish_from(origin.client_id.as_deref(), message);
+                let source = Source { client_id: origin.client_id.as_deref(), receipt: origin.receipt.as_ref() };
+                let mut settling = self.inner.broker.publish_from(source, message).map_err(refused)?.settling;
+                if settling.is_blocked() {
+                    Box::pin(settling.settle()).await.map_err(refused)?;
+                }
+                if !settling.is_done() {
+                    accepted.settling.push_back(settling);
+                }
             }
             next = waiting.pop_front();
         }
-        Ok(())
+        Ok(accepted)
     }
 
     pub(crate) async fn accept_all(&self, messages: Vec<(Message, Origin)>) -> Result<(), Error> {
@@ -53,5 +105,13 @@ impl Services {
             self.accept(message, origin).await?;
         }
         Ok(())
+    }
+}
+
+/// In the words of iot-data.
+pub(crate) fn refused(error: BrokerError) -> Error {
+    match error.is_quota() {
+        true => Error::new("ThrottlingException", error.to_string()),
+        false => Error::internal(format!("the store refused: {error}")),
     }
 }

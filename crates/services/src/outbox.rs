@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::invocation::InvocationRow;
-use crate::messages::Origin;
+use crate::messages::{Origin, refused};
 use crate::record::{Committed, Stored, decode, delete};
 use crate::rule_run::Fired;
 use crate::{Error, Services, Step};
@@ -196,7 +196,8 @@ impl Services {
         }
         self.inner.config.checkpoints.pass(Step::Delivered, "");
         self.start_stored(&rows);
-        self.inner.broker.publish(message);
+        // Whoever hears of it finds the rest done. A crash in between loses it for subscribers, never for rules.
+        self.inner.broker.publish(message).map_err(refused)?.settled().await.map_err(refused)?;
         Ok(Delivery::Delivered)
     }
 

@@ -107,7 +107,7 @@ impl Services {
         let arn = Arn::new("iot", self.region(), &self.config().account, &format!("topic/{topic}"));
         self.authorize(&op, "iot:Publish", arn.as_str(), DeniedAs::AccessDeniedException)?;
         let origin =
-            Origin { client_id: None, principal: Some(self.caller_id(&op.caller)?), lineage: lineage.child()? };
+            Origin { principal: Some(self.caller_id(&op.caller)?), lineage: lineage.child()?, ..Origin::default() };
         Ok((Message { topic, payload: payload.clone(), qos: action.qos, retain: false, properties }, origin))
     }
 }

@@ -4,7 +4,7 @@
 //! the same order ends with the same view, which is what a replicated log needs; the local log is the engine's own
 //! transaction.
 
-use crate::commit::{Expect, Write};
+use crate::commit::{Commit, Expect};
 use crate::engine::Draft;
 use crate::error::StoreError;
 
@@ -18,7 +18,8 @@ pub(crate) enum Outcome {
 }
 
 /// Either all writes of the entry take, with `sequence` as their revision, or none.
-pub(crate) fn apply(draft: &mut Draft<'_>, sequence: u64, writes: &[Write]) -> Result<Outcome, StoreError> {
+pub(crate) fn apply(draft: &mut Draft<'_>, sequence: u64, commit: &Commit) -> Result<Outcome, StoreError> {
+    let writes = &commit.writes;
     for write in writes {
         let as_expected = match write.expect {
             Expect::Anything => true,
@@ -35,6 +36,9 @@ pub(crate) fn apply(draft: &mut Draft<'_>, sequence: u64, writes: &[Write]) -> R
             Some(value) => draft.put(&write.key, sequence, value)?,
             None => draft.remove(&write.key)?,
         }
+    }
+    for write in &commit.queue {
+        draft.queues.apply(write)?;
     }
     Ok(Outcome::Applied)
 }

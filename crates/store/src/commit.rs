@@ -4,6 +4,14 @@ use bytes::Bytes;
 
 use crate::error::StoreError;
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::queue::{self, QueueWrite};
+
+/// What is written together, all or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    pub writes: Vec<Write>,
+    pub queue: Vec<QueueWrite>,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -57,8 +65,18 @@ pub struct Change {
     pub record: Option<Record>,
 }
 
-/// The size of a commit that is within bounds, or why it is not.
-pub(crate) fn size_bytes(writes: &[Write]) -> Result<usize, StoreError> {
+impl Commit {
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.queue.is_empty()
+    }
+
+    /// The size of a commit that is within bounds, or why it is not.
+    pub(crate) fn size_bytes(&self) -> Result<usize, StoreError> {
+        Ok(size_bytes(&self.writes)? + queue::size_bytes(&self.queue)?)
+    }
+}
+
+fn size_bytes(writes: &[Write]) -> Result<usize, StoreError> {
     if writes.len() > COMMIT_WRITES_MAX {
         return Err(StoreError::TooLarge(format!(
             "a commit of {} writes was refused: at most {COMMIT_WRITES_MAX} are taken",

@@ -1,7 +1,9 @@
 //! The embedded engine, redb. No other file of the server names it.
 //!
 //! A record is stored under its key as eight bytes of revision (big-endian) and the value. The sequence number of the
-//! last commit lies beside the records and changes in the same transaction.
+//! last commit lies beside the records and changes in the same transaction. Queues are in `queues`.
+
+mod queues;
 
 use std::io::ErrorKind;
 use std::ops::Bound;
@@ -14,10 +16,17 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefin
 use crate::commit::Record;
 use crate::directory::private_file;
 use crate::error::StoreError;
+use crate::queue::{Position, QueueEntry, QueueId, QueueRead, QueueUsage};
+use queues::QueueDraft;
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const SEQUENCE: &str = "sequence";
+/// Of the last append to a queue.
+const POSITION: &str = "position";
+/// Which tables there are: 2 since there are queues.
+const FORM: &str = "form";
+const FORM_NOW: u64 = 2;
 
 /// The engine's own cache. The kernel caches the file as well; this one must fit "30 MB at rest".
 const CACHE_BYTES: usize = 8 << 20;
@@ -44,7 +53,7 @@ impl Engine {
         let database = catch_unwind(open).map_err(|_| damaged(path, "its pages contradict each other"))?;
         let database = database.map_err(|error| sentence(path, error))?;
         let engine = Self { database, path: path.to_owned() };
-        // Both tables exist from here on, so that readers need not ask.
+        // All tables exist from here on, so that readers need not ask.
         engine.transact(|_| Ok(()))?;
         Ok(engine)
     }
@@ -92,15 +101,21 @@ impl Engine {
         // An open after SIGKILL takes milliseconds instead of a walk over the file: docs/decisions/0001-storage-engine.md.
         write.set_quick_repair(true);
         let (answer, changed) = {
+            let failed = |error| self.sentence(error);
             let mut meta = write.open_table(META).map_err(|error| self.sentence(error))?;
             let records = write.open_table(RECORDS).map_err(|error| self.sentence(error))?;
-            let stored = meta.get(SEQUENCE).map_err(|error| self.sentence(error))?.map(|guard| guard.value());
-            let mut draft = Draft { records, sequence: stored.unwrap_or(0), path: &self.path };
+            let stored = |name| Ok(meta.get(name).map_err(failed)?.map(|guard| guard.value()));
+            let (sequence, position, form) = (stored(SEQUENCE)?, stored(POSITION)?.unwrap_or(0), stored(FORM)?);
+            let queues = QueueDraft::open(&write, position, &self.path)?;
+            let mut draft = Draft { records, queues, sequence: sequence.unwrap_or(0), path: &self.path };
             let answer = work(&mut draft)?;
-            let sequence = draft.sequence;
-            let changed = stored != Some(sequence);
+            let changed = sequence != Some(draft.sequence) || form != Some(FORM_NOW);
             if changed {
-                meta.insert(SEQUENCE, sequence).map_err(|error| self.sentence(error))?;
+                let values = [(SEQUENCE, draft.sequence), (POSITION, draft.queues.position), (FORM, FORM_NOW)];
+                for (name, value) in values {
+                    meta.insert(name, value).map_err(failed)?;
+                }
+                draft.queues.finish()?;
             }
             (answer, changed)
         };
@@ -110,6 +125,21 @@ impl Engine {
             write.abort().map_err(|error| self.sentence(error))?;
         }
         Ok(answer)
+    }
+
+    pub(crate) fn read_queue(
+        &self,
+        queue: QueueId,
+        after: Position,
+        read: QueueRead,
+    ) -> Result<Vec<QueueEntry>, StoreError> {
+        let transaction = self.database.begin_read().map_err(|error| self.sentence(error))?;
+        queues::read(&transaction, queue, after, read, &self.path)
+    }
+
+    pub(crate) fn queues(&self) -> Result<Vec<(QueueId, QueueUsage)>, StoreError> {
+        let transaction = self.database.begin_read().map_err(|error| self.sentence(error))?;
+        queues::usage(&transaction, &self.path)
     }
 
     fn decode(&self, key: &[u8], stored: &[u8]) -> Result<Record, StoreError> {
@@ -127,6 +157,7 @@ impl Engine {
 /// The next state while a group of commits is applied to it.
 pub(crate) struct Draft<'txn> {
     records: Table<'txn, &'static [u8], &'static [u8]>,
+    pub(crate) queues: QueueDraft<'txn>,
     sequence: u64,
     path: &'txn Path,
 }

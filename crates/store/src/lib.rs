@@ -1,4 +1,4 @@
-//! Everything that outlives a task: control records, journals, blobs. The only crate that names an engine.
+//! Everything that outlives a task: control records, queues, journals, blobs. The only crate that names an engine.
 //! It never knows what a record means.
 //!
 //! The store may refuse, it never forgets: what `Store::commit` answered is on disk. After a disk error it refuses
@@ -13,16 +13,20 @@ mod engine;
 mod error;
 mod journal;
 mod limits;
+mod proposal;
+mod queue;
 mod store;
 mod watch;
 mod writer;
 
 pub use blobs::{BlobHold, BlobId, Blobs};
-pub use commit::{Change, Expect, Record, Write};
+pub use commit::{Change, Commit, Expect, Record, Write};
 pub use error::{CommitError, StoreError};
 pub use journal::{Entry, Journal, JournalBounds, JournalUsage, StreamFacts};
 pub use limits::{
-    BLOB_BYTES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, ENTRY_BYTES_MAX, KEY_BYTES_MAX, STREAM_BYTES_MAX,
-    VALUE_BYTES_MAX,
+    APPEND_BYTES_MAX, BLOB_BYTES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, ENTRY_BYTES_MAX, KEY_BYTES_MAX,
+    QUEUE_BODY_BYTES_MAX, STREAM_BYTES_MAX, VALUE_BYTES_MAX,
 };
+pub use proposal::{Place, Proposed};
+pub use queue::{Position, QueueBell, QueueEntry, QueueId, QueueRead, QueueUsage, QueueWrite};
 pub use store::Store;

@@ -1,5 +1,7 @@
 //! Every bound of the store, with its reason.
 
+use std::time::Duration;
+
 /// Keys are paths of AWS names; the longest name AWS allows (a role path) has 512 characters.
 pub const KEY_BYTES_MAX: usize = 1024;
 
@@ -12,12 +14,21 @@ pub const COMMIT_WRITES_MAX: usize = 1024;
 /// Bounds the engine transaction, and later the entry of a replicated log.
 pub const COMMIT_BYTES_MAX: usize = 8 << 20;
 
-/// Commits that wait for the writer; beyond it `Store::commit` waits for a place.
-pub(crate) const QUEUE_COMMITS_MAX: usize = 4096;
-
-/// Memory that waiting commits may hold, in units of `QUEUE_UNIT_BYTES`: at least one commit of the largest size.
+/// Memory that waiting commits may hold, in units of `QUEUE_UNIT_BYTES`: at least one commit of the largest size. Each
+/// takes a unit at least, which bounds their number; beyond it `Store::reserve` waits.
 pub(crate) const QUEUE_UNIT_BYTES: usize = 1024;
 pub(crate) const QUEUE_UNITS_MAX: usize = (64 << 20) / QUEUE_UNIT_BYTES;
+
+/// Deferred commits wait so long for one that somebody waits for: they cost no fsync of their own while there is work,
+/// and few where there is none.
+pub(crate) const DEFERRED_PATIENCE: Duration = Duration::from_millis(50);
+
+/// The largest packet that any door takes, and its properties.
+pub const QUEUE_BODY_BYTES_MAX: usize = 17 << 20;
+/// What differs from queue to queue: a few numbers, and the name of a group (a topic filter).
+pub const QUEUE_HEAD_BYTES_MAX: usize = 128 << 10;
+/// The appends of one commit.
+pub const APPEND_BYTES_MAX: usize = 32 << 20;
 
 /// One engine transaction takes at most this much from the queue, so that no commit waits for an endless one.
 pub(crate) const GROUP_COMMITS_MAX: usize = 4096;

@@ -1,19 +1,23 @@
-//! The open store: one handle to records, blobs and journals.
+//! The open store: one handle to records, queues, blobs and journals.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, TryAcquireError, mpsc, watch};
 
 use crate::blobs::Blobs;
-use crate::commit::{Change, Record, Write, size_bytes};
+use crate::commit::{Change, Commit, Record, Write};
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::{CommitError, StoreError};
 use crate::journal::{Journal, JournalBounds, Journals};
-use crate::limits::{QUEUE_COMMITS_MAX, QUEUE_UNIT_BYTES, QUEUE_UNITS_MAX};
-use crate::writer::{self, Proposal, View};
+use crate::limits::{QUEUE_UNIT_BYTES, QUEUE_UNITS_MAX};
+use crate::proposal::{Place, Proposal};
+use crate::queue::{Position, QueueBell, QueueEntry, QueueId, QueueRead, QueueUsage};
+use crate::writer::{self, View};
 
 /// The open store. Cheap to clone. When the last clone goes, the files are closed.
 #[derive(Clone)]
@@ -24,7 +28,7 @@ pub struct Store {
 struct Inner {
     view: Arc<View>,
     /// Gone once the store is closed.
-    queue: Mutex<Option<mpsc::Sender<Proposal>>>,
+    queue: Mutex<Option<Sender<Proposal>>>,
     queue_units: Arc<Semaphore>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Its sender lives in the writer's thread.
@@ -42,14 +46,14 @@ impl Store {
         let view = Arc::new(View::new(open_engine(&directory)?));
         let blobs = Blobs::open(directory.blobs_path())?;
         let journals = Journals::start(directory.journals_path())?;
-        let (queue, proposals) = mpsc::channel(QUEUE_COMMITS_MAX);
+        let (queue, proposals) = std::sync::mpsc::channel();
         let (alive, writer_ended) = watch::channel(());
         let writer = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn({
                 let view = view.clone();
                 move || {
-                    writer::run(&view, proposals);
+                    writer::run(&view, &proposals);
                     drop(alive);
                 }
             })
@@ -92,18 +96,59 @@ impl Store {
     ///
     /// A caller that stops waiting does not take the commit back: it may still happen.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<u64, CommitError> {
-        let size_bytes = size_bytes(&writes)?;
+        self.commit_all(Commit { writes, queue: Vec::new() }).await
+    }
+
+    /// The same for records and queues together.
+    pub async fn commit_all(&self, commit: Commit) -> Result<u64, CommitError> {
+        let place = self.reserve(commit.size_bytes()?).await?;
+        place.propose(commit).await
+    }
+
+    /// Waits for room for a commit of so many bytes.
+    pub async fn reserve(&self, bytes: usize) -> Result<Place, StoreError> {
         let queue = self.lock_queue().clone().ok_or(StoreError::Closed)?;
-        // The bounds of a commit keep this far below u32::MAX.
-        let units = size_bytes.div_ceil(QUEUE_UNIT_BYTES).max(1) as u32;
-        let share = self.inner.queue_units.clone().acquire_many_owned(units).await.map_err(|_| StoreError::Closed)?;
-        let (answer, verdict) = oneshot::channel();
-        let proposal = Proposal { writes, size_bytes, answer, _share: share };
-        if queue.send(proposal).await.is_err() {
-            return Err(self.stopped());
+        let units = self.inner.queue_units.clone();
+        let share = units.acquire_many_owned(units_of(bytes)).await.map_err(|_| StoreError::Closed)?;
+        Ok(Place { queue, share, view: self.inner.view.clone() })
+    }
+
+    /// `None`: there is no room now.
+    pub fn try_reserve(&self, bytes: usize) -> Result<Option<Place>, StoreError> {
+        let queue = self.lock_queue().clone().ok_or(StoreError::Closed)?;
+        match self.inner.queue_units.clone().try_acquire_many_owned(units_of(bytes)) {
+            Ok(share) => Ok(Some(Place { queue, share, view: self.inner.view.clone() })),
+            Err(TryAcquireError::NoPermits) => Ok(None),
+            Err(TryAcquireError::Closed) => Err(StoreError::Closed),
         }
-        drop(queue);
-        verdict.await.unwrap_or_else(|_| Err(self.stopped()))
+    }
+
+    /// A commit that need not be on disk soon, and may be lost in a crash: it goes with the next group, or in a moment.
+    /// It takes no room from others, so that the caller bounds it. Never waits; a closed store forgets it.
+    pub fn defer(&self, commit: Commit) {
+        let Ok(size_bytes) = commit.size_bytes() else { return };
+        if let Some(queue) = self.lock_queue().as_ref() {
+            let _ = queue.send(Proposal { commit, size_bytes, answer: None, share: None });
+        }
+    }
+
+    /// Entries of a queue beyond `after`, in their order.
+    pub fn read_queue(&self, queue: QueueId, after: Position, read: QueueRead) -> Result<Vec<QueueEntry>, StoreError> {
+        self.inner.view.with_engine(|engine| engine.read_queue(queue, after, read))
+    }
+
+    /// All queues that are not empty.
+    pub fn queues(&self) -> Result<Vec<(QueueId, QueueUsage)>, StoreError> {
+        self.inner.view.with_engine(|engine| engine.queues())
+    }
+
+    /// Rings `bell` whenever something was appended to the queue, instead of the bell that hung there before.
+    pub fn hang_bell(&self, queue: QueueId, bell: Arc<QueueBell>) {
+        self.inner.view.bells.hang(queue, bell);
+    }
+
+    pub fn take_bell_down(&self, queue: QueueId) {
+        self.inner.view.bells.take_down(queue);
     }
 
     /// Every change below `prefix` from now on, in the order of the commits. A commit's changes are in the channel
@@ -153,12 +198,14 @@ impl Store {
         let _ = tokio::task::spawn_blocking(move || inner.release()).await;
     }
 
-    fn lock_queue(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Proposal>>> {
+    fn lock_queue(&self) -> std::sync::MutexGuard<'_, Option<Sender<Proposal>>> {
         self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn stopped(&self) -> CommitError {
-        CommitError::Store(self.failure().unwrap_or(StoreError::Closed))
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
     }
 }
 
@@ -182,6 +229,11 @@ impl Inner {
         self.view.close();
         self.directory.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+/// The bounds of a commit keep this far below all there are.
+fn units_of(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(QUEUE_UNIT_BYTES).clamp(1, QUEUE_UNITS_MAX)).unwrap_or(u32::MAX)
 }
 
 /// The records of a directory that is already held. A store that was whole once must be whole now.

@@ -1,25 +1,17 @@
 //! The one thread that writes: it takes all commits that wait, applies them in one engine transaction with a verdict
 //! each, pays one fsync for all of them, and then answers each.
 
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use std::time::Instant;
 
 use crate::apply::{Outcome, apply};
-use crate::commit::Write;
 use crate::engine::Engine;
 use crate::error::{CommitError, StoreError};
-use crate::limits::{GROUP_BYTES_MAX, GROUP_COMMITS_MAX};
+use crate::limits::{DEFERRED_PATIENCE, GROUP_BYTES_MAX, GROUP_COMMITS_MAX};
+use crate::proposal::Proposal;
+use crate::queue::QueueBells;
 use crate::watch::Watchers;
-
-/// A commit on its way to the writer.
-pub(crate) struct Proposal {
-    pub(crate) writes: Vec<Write>,
-    pub(crate) size_bytes: usize,
-    pub(crate) answer: oneshot::Sender<Result<u64, CommitError>>,
-    /// Its share of the queue's memory, given back when it is answered.
-    pub(crate) _share: OwnedSemaphorePermit,
-}
 
 /// What the writer and the readers hold in common.
 pub(crate) struct View {
@@ -28,11 +20,17 @@ pub(crate) struct View {
     /// Why nothing is written any more.
     failure: OnceLock<StoreError>,
     pub(crate) watchers: Watchers,
+    pub(crate) bells: QueueBells,
 }
 
 impl View {
     pub(crate) fn new(engine: Engine) -> Self {
-        Self { engine: RwLock::new(Some(engine)), failure: OnceLock::new(), watchers: Watchers::default() }
+        Self {
+            engine: RwLock::new(Some(engine)),
+            failure: OnceLock::new(),
+            watchers: Watchers::default(),
+            bells: QueueBells::default(),
+        }
     }
 
     pub(crate) fn with_engine<T>(&self, look: impl FnOnce(&Engine) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -52,20 +50,29 @@ impl View {
 }
 
 /// Runs until every sender is gone and the queue is empty.
-pub(crate) fn run(view: &Arc<View>, mut queue: mpsc::Receiver<Proposal>) {
+pub(crate) fn run(view: &Arc<View>, queue: &Receiver<Proposal>) {
     let _guard = StoppedGuard { view };
-    while let Some(first) = queue.blocking_recv() {
-        let group = gather(first, &mut queue);
+    while let Ok(first) = queue.recv() {
+        let group = gather(first, queue);
         commit_group(view, group);
     }
 }
 
-fn gather(first: Proposal, queue: &mut mpsc::Receiver<Proposal>) -> Vec<Proposal> {
+/// All that wait. Where nobody waits for any of them, more may come for a while.
+fn gather(first: Proposal, queue: &Receiver<Proposal>) -> Vec<Proposal> {
+    let until = Instant::now() + DEFERRED_PATIENCE;
     let mut bytes = first.size_bytes;
+    let mut is_awaited = first.answer.is_some();
     let mut group = vec![first];
     while group.len() < GROUP_COMMITS_MAX && bytes < GROUP_BYTES_MAX {
-        let Ok(next) = queue.try_recv() else { break };
+        let patience = if is_awaited { None } else { Some(until.saturating_duration_since(Instant::now())) };
+        let next = match patience {
+            None => queue.try_recv().ok(),
+            Some(patience) => queue.recv_timeout(patience).ok(),
+        };
+        let Some(next) = next else { break };
         bytes += next.size_bytes;
+        is_awaited |= next.answer.is_some();
         group.push(next);
     }
     group
@@ -80,19 +87,19 @@ fn commit_group(view: &View, group: Vec<Proposal>) {
         Ok(verdicts) => {
             for (proposal, verdict) in group.iter().zip(&verdicts) {
                 if let Ok(revision) = verdict {
-                    view.watchers.tell(*revision, &proposal.writes);
+                    view.watchers.tell(*revision, &proposal.commit.writes);
+                    view.bells.ring(&proposal.commit.queue);
                 }
             }
             for (proposal, verdict) in group.into_iter().zip(verdicts) {
-                // A caller that no longer waits has been served all the same.
-                let _ = proposal.answer.send(verdict);
+                proposal.answer(verdict);
             }
         }
         Err(error) => {
             stop_writing(view, &error);
             let failure = view.failure().unwrap_or(&error);
             for proposal in group {
-                let _ = proposal.answer.send(Err(CommitError::Store(failure.clone())));
+                proposal.answer(Err(CommitError::Store(failure.clone())));
             }
         }
     }
@@ -106,7 +113,7 @@ fn apply_all(
     let mut verdicts = Vec::with_capacity(group.len());
     for proposal in group {
         let sequence = draft.sequence() + 1;
-        verdicts.push(match apply(draft, sequence, &proposal.writes)? {
+        verdicts.push(match apply(draft, sequence, &proposal.commit)? {
             Outcome::Applied => {
                 draft.set_sequence(sequence);
                 Ok(sequence)

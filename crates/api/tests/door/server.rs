@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use api::{Api, ApiCell, Limits, Settings, Surroundings};
-use broker::Broker;
+use broker::{Broker, BrokerLimits, WallClock};
 use domain::Timestamp;
 use domain::sigv4::{Credentials, Request, sign};
 use functions::Functions;
@@ -90,7 +90,9 @@ impl Server {
         let now_s = Arc::new(AtomicI64::new(START_S));
         let seconds = now_s.clone();
         let clock = Clock::from_fn(move || Timestamp::from_seconds(seconds.load(Ordering::Relaxed)));
-        let services = Services::new(config, store, Broker::new(), functions, clock).expect("services");
+        let wall = WallClock::from_fn(|| START_S.unsigned_abs() * 1000);
+        let broker = Broker::open(store.clone(), BrokerLimits::default(), wall).expect("a broker");
+        let services = Services::new(config, store, broker, functions, clock).expect("services");
         let settings = Settings {
             host_names: Vec::new(),
             root_ca_pem: "the root's PEM".into(),

@@ -7,8 +7,8 @@ use mqtt::packet::{Connect, Packet, Properties, Property, Publish, SubscribeOpti
 use mqtt::session::NotDelivered;
 use mqtt::{Decoder, Limits, Qos, Session, Version, Welcome, encode};
 
-use super::{QOS0, QOS1, filter, message};
-use crate::{Broker, Message};
+use super::{QOS0, QOS1, broker, filter, message, publish};
+use crate::{Message, Source};
 
 /// A session that has accepted its client, with nothing to send.
 fn connected() -> Session {
@@ -27,16 +27,16 @@ fn connected_as(version: Version) -> Session {
 }
 
 fn written_to_each_of(receivers: usize, qos: Qos, retain: bool) -> Vec<Bytes> {
-    let broker = Broker::new();
+    let broker = broker();
     let claims: Vec<_> = (0..receivers).map(|number| broker.claim(&number.to_string())).collect();
     for claim in &claims {
         claim.subscribe(filter("t"), qos);
     }
-    broker.publish(Message { retain, ..message("t", "hey", QOS1) });
+    broker.publish(Message { retain, ..message("t", "hey", QOS1) }).expect("it is taken");
     let deliveries: Vec<_> = claims.iter().filter_map(|claim| claim.try_next_delivery()).collect();
     let written = deliveries.iter().map(|delivery| {
         let mut session = connected();
-        assert_eq!(delivery.write_to(&mut session, 0), Ok(()));
+        assert!(delivery.write_to(&mut session, 0).is_ok());
         session.out().split().freeze()
     });
     written.collect()
@@ -56,16 +56,17 @@ fn one_receiver_or_many_get_the_same_bytes() {
 
 /// What a client of 5.0 gets of a message that it subscribes to with these options.
 fn heard(options: SubscribeOptions, publisher: Option<&str>, message: Message) -> Vec<Publish> {
-    let broker = Broker::new();
+    let broker = broker();
     let (one, other) = (broker.claim("one"), broker.claim("other"));
-    one.subscribe_with(filter("t"), options);
+    one.subscribe_with(filter("t"), options, None);
     other.subscribe(filter("t"), QOS0);
-    let receivers = broker.publish_from(publisher, message);
+    let source = Source { client_id: publisher, ..Source::default() };
+    let receivers = broker.publish_from(source, message).expect("it is taken").receivers;
     let deliveries: Vec<_> = std::iter::from_fn(|| one.try_next_delivery()).collect();
     assert_eq!(receivers, deliveries.len() + other.inbox_len());
     let mut session = connected_as(Version::V5);
     for delivery in deliveries {
-        assert_eq!(delivery.write_to(&mut session, 0), Ok(()));
+        assert!(delivery.write_to(&mut session, 0).is_ok());
     }
     let mut client = Decoder::for_client(Version::V5, 1 << 16);
     let packets = std::iter::from_fn(|| client.decode(session.out()).expect("sound"));
@@ -106,11 +107,11 @@ fn properties_and_what_is_left_of_a_messages_life_go_to_each_receiver() {
         assert_eq!(got[0].properties, list.into_iter().collect::<Properties>());
     }
     // A message whose time is over is not written any more.
-    let broker = Broker::new();
+    let broker = broker();
     let claim = broker.claim("late");
     claim.subscribe(filter("t"), QOS1);
     let over = [Property::MessageExpiryIntervalS(0)].into_iter().collect();
-    broker.publish(Message { properties: over, ..message("t", "x", QOS1) });
+    publish(&broker, Message { properties: over, ..message("t", "x", QOS1) });
     let delivery = claim.try_next_delivery().expect("a message");
     for version in [Version::V311, Version::V5] {
         assert_eq!(delivery.write_to(&mut connected_as(version), 0), Err(NotDelivered::Expired));
@@ -119,12 +120,12 @@ fn properties_and_what_is_left_of_a_messages_life_go_to_each_receiver() {
 
 #[test]
 fn receivers_of_both_versions_get_their_own_bytes() {
-    let broker = Broker::new();
+    let broker = broker();
     let claims = ["a", "b", "c"].map(|id| broker.claim(id));
     for claim in &claims {
         claim.subscribe(filter("t"), QOS0);
     }
-    broker.publish(message("t", "hey", QOS1));
+    publish(&broker, message("t", "hey", QOS1));
     let deliveries = claims.each_ref().map(|claim| claim.try_next_delivery().expect("a message"));
     for (delivery, version) in deliveries.iter().zip([Version::V5, Version::V311, Version::V5]) {
         let expected: &[u8] = match version {
@@ -132,7 +133,7 @@ fn receivers_of_both_versions_get_their_own_bytes() {
             Version::V5 => b"\x30\x07\x00\x01t\x00hey",
         };
         let mut session = connected_as(version);
-        assert_eq!(delivery.write_to(&mut session, 0), Ok(()));
+        assert_eq!(delivery.write_to(&mut session, 0), Ok(None));
         assert_eq!(&session.out()[..], expected);
     }
 }
@@ -140,14 +141,14 @@ fn receivers_of_both_versions_get_their_own_bytes() {
 #[test]
 fn publishers_and_subscribers_may_come_and_go_at_once() {
     const ROUNDS: usize = 200;
-    let broker = Broker::new();
+    let broker = broker();
     let steady = broker.claim("steady");
     steady.subscribe(filter("#"), QOS1);
     thread::scope(|scope| {
         for name in ["a", "b"] {
             scope.spawn(|| {
                 for _ in 0..ROUNDS {
-                    broker.publish(message("t", "x", QOS1));
+                    publish(&broker, message("t", "x", QOS1));
                 }
             });
             let broker = &broker;
@@ -163,5 +164,5 @@ fn publishers_and_subscribers_may_come_and_go_at_once() {
     assert_eq!(steady.inbox_len(), 2 * ROUNDS);
     assert_eq!(broker.counters().published, 2 * ROUNDS as u64);
     assert_eq!(broker.connected(), 1);
-    assert_eq!(broker.publish(message("t", "x", QOS0)), 1, "nothing is left of those that passed");
+    assert_eq!(publish(&broker, message("t", "x", QOS0)), 1, "nothing is left of those that passed");
 }

@@ -75,6 +75,8 @@ pub enum Refusal {
         resource: String,
     },
     TakenOver,
+    /// An operator ended the connection (DeleteConnection).
+    Disconnected,
     KeepAliveTimeout,
     ProtocolError(String),
     /// The right to be connected was lost while connected: certificate no longer ACTIVE, policy detached.
@@ -112,6 +114,7 @@ impl Refusal {
             Self::PolicyDenies { .. } => "POLICY_DENIES",
             Self::PolicyDoesNotAllow { .. } => "POLICY_DOES_NOT_ALLOW",
             Self::TakenOver => "TAKEN_OVER",
+            Self::Disconnected => "DISCONNECTED",
             Self::KeepAliveTimeout => "KEEP_ALIVE_TIMEOUT",
             Self::ProtocolError(_) => "PROTOCOL_ERROR",
             Self::RightLost(_) => "RIGHT_LOST",
@@ -268,6 +271,11 @@ impl Refusal {
             Self::TakenOver => "Another connection took over with the same client id: give each device a client id \
                  of its own."
                 .to_owned(),
+            Self::Disconnected => {
+                "An operator ended the connection with DeleteConnection: nothing is wrong with the client, \
+                 which may connect again."
+                    .to_owned()
+            }
             Self::KeepAliveTimeout => "The client was silent for one and a half times its keep-alive: let it send \
                  PINGREQ in time, or check its network."
                 .to_owned(),

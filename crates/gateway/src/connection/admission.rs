@@ -42,6 +42,12 @@ pub(super) async fn admit(
         refuse(session, &refusal);
         return Err(End::refused(refusal));
     }
+    let retains_will = connect.will.as_ref().is_some_and(|will| will.retain);
+    if let (true, Some(Err(why))) = (retains_will, will_topic.as_deref().map(|topic| profile.check_retain(topic))) {
+        let refusal = Refusal::MalformedConnect(format!("the will cannot be retained: {why}"));
+        refuse(session, &refusal);
+        return Err(End::refused(refusal));
+    }
     let will_properties = connect.will.as_ref().map(|will| profile.check_properties(&will.properties));
     if let Some(Err(why)) = will_properties {
         session.refuse_connect(ReasonCode::PacketTooLarge);
@@ -52,7 +58,7 @@ pub(super) async fn admit(
         Presented::Nothing => return Ok(Rights::unrestricted(gateway.services().clone(), connect.client_id.clone())),
     };
     let facts = facts(gateway, peer, *certificate, connect);
-    let connecting = Connecting { facts, server_name: peer.server_name, will_topic };
+    let connecting = Connecting { facts, server_name: peer.server_name, will_topic, retains_will };
     match gateway.services().connect(&connecting).await {
         Ok(admitted) => Ok(Rights::of_certificate(gateway.services().clone(), connecting.facts, admitted)),
         Err(refused) => {
@@ -68,7 +74,6 @@ fn refuse(session: &mut Session, refusal: &Refusal) {
     }
 }
 
-/// A session that asks to be persistent is accepted, and is not resumed: the CONNACK says so each time.
 fn facts(gateway: &Gateway, peer: &Peer, certificate: Certificate, connect: &Connect) -> ConnectionFacts {
     let config = gateway.services().config();
     let mut connect_attributes = Vec::new();

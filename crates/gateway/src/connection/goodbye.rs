@@ -28,6 +28,7 @@ pub(super) fn publish_refused(refusal: &Refusal) -> Reason {
 pub(super) fn disconnect(refusal: &Refusal) -> Reason {
     match refusal {
         Refusal::TakenOver => ReasonCode::SessionTakenOver,
+        Refusal::Disconnected => ReasonCode::AdministrativeAction,
         Refusal::ServerShutdown => ReasonCode::ServerShuttingDown,
         Refusal::RightLost(_) | Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. } => {
             ReasonCode::NotAuthorized

@@ -4,17 +4,18 @@
 //! written in one go. A device that does not read what it is sent gets no more deliveries, then is not read either;
 //! its inbox in the broker is bounded, so nobody waits for it.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use broker::{Claim, Delivery, Message};
+use broker::{Claim, Delivery, Ended, Message, WillAtEnd, WillFate, WillOnDisconnect};
 use domain::admission::Refusal;
+use mqtt::codec::VariableInteger;
 use mqtt::packet::{Publish, Reason, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
-use mqtt::session::{NotDelivered, PublishToken};
-use mqtt::{Action, TopicFilter, Version};
-use services::messages::Origin;
+use mqtt::session::PublishToken;
+use mqtt::{Action, Qos, TopicFilter, Version};
+use services::messages::{Accepted, Origin};
 use services::presence::Presence;
 use services::rates::RateExceeded;
 use tokio::sync::watch;
@@ -25,37 +26,38 @@ use super::end::End;
 use super::goodbye;
 use super::meter::Meter;
 use super::rights::Rights;
-use crate::gateway::Gateway;
 use crate::profile::Profile;
 use crate::socket::Reading;
 
-/// Unsent bytes at which no more messages are taken from the inbox.
-const OUT_PAUSES_DELIVERY_BYTES: usize = 64 * 1024;
 /// Unsent bytes at which nothing more is read: a client that only asks and never listens fills no memory.
 const OUT_PAUSES_READING_BYTES: usize = 256 * 1024;
-/// Messages taken from the inbox before the socket gets its turn.
-const DELIVERIES_PER_TURN_MAX: usize = 256;
 /// Until the timer looks again where the session has no deadline.
 const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Live<'a> {
-    line: &'a mut Line,
+    pub(super) line: &'a mut Line,
     profile: Profile,
-    rights: Rights,
-    claim: Claim,
+    pub(super) rights: Rights,
+    pub(super) claim: Claim,
     timer: Pin<Box<Sleep>>,
     /// What is subscribed to now; bounded by the profile.
     filters: HashSet<TopicFilter>,
     origin: Origin,
+    /// Messages of the client that are on their way to the disk, in their order; bounded by the session's receive maximum.
+    settling: VecDeque<(Accepted, PublishToken)>,
+    /// Whether an operator ended the connection, and its will with it.
+    will_is_prevented: bool,
     /// Of clients that have lifecycle events.
     presence: Option<Presence>,
-    meter: Meter,
+    pub(super) meter: Meter,
 }
 
 /// What woke the loop.
 enum Woken {
     Standing,
     Delivery(Delivery),
+    /// The first of the messages that were on their way to the disk.
+    Settled(Result<(), services::Error>),
     Timer,
     Socket,
     /// More may be read or delivered.
@@ -63,10 +65,8 @@ enum Woken {
 }
 
 impl<'a> Live<'a> {
-    /// Claims the client id: an older connection that has it ends.
-    pub(super) fn new(gateway: &Gateway, line: &'a mut Line, rights: Rights) -> Self {
+    pub(super) fn new(line: &'a mut Line, rights: Rights, claim: Claim) -> Self {
         let profile = line.profile;
-        let claim = gateway.broker().claim_with(rights.client_id(), profile.claim_options());
         let origin = Origin {
             client_id: Some(rights.client_id().to_owned()),
             principal: rights.principal(),
@@ -75,18 +75,15 @@ impl<'a> Live<'a> {
         // Runs out at once, and is set by the handler.
         let timer = Box::pin(sleep_until(Instant::now()));
         let presence = rights.services().presence(&origin);
-        let meter = Meter::new(profile);
-        Self { line, profile, rights, claim, timer, filters: HashSet::new(), origin, presence, meter }
+        let filters = if claim.is_resumed() { claim.filters().into_iter().collect() } else { HashSet::new() };
+        let (settling, meter) = (VecDeque::new(), Meter::new(profile));
+        let will_is_prevented = false;
+        Self { line, profile, rights, claim, timer, filters, origin, settling, will_is_prevented, presence, meter }
     }
 
     pub(super) async fn announce_connected(&self, address: IpAddr) {
         let (presence, thing) = (self.presence.as_ref(), self.rights.exclusive_thing());
         self.rights.services().announce_connected(presence, &self.origin, address, thing).await;
-    }
-
-    pub(super) async fn announce_disconnected(&mut self, end: &End) {
-        let presence = self.presence.take();
-        self.rights.services().announce_disconnected(presence, &self.origin, end.disconnect_reason()).await;
     }
 
     pub(super) async fn run(&mut self, shutdown: &mut watch::Receiver<bool>) -> End {
@@ -110,31 +107,58 @@ impl<'a> Live<'a> {
         let read_bytes = waiting_bytes.saturating_sub(self.line.input.len());
         let written_bytes = self.line.session.out().len().saturating_sub(unsent_bytes);
         self.meter.count_turn(self.rights.services(), read_bytes + written_bytes);
+        // Before anything is sent that says so.
+        self.save().await?;
         match self.wait(shutdown).await? {
             Woken::Standing => self.rights.renew().map_err(End::refused),
             Woken::Delivery(delivery) => {
-                self.deliver(&delivery);
+                self.deliver(delivery);
                 Ok(())
             }
+            Woken::Settled(outcome) => self.acknowledge_settled(outcome),
             Woken::Timer => self.handle_timer(),
             Woken::Socket | Woken::Released => Ok(()),
         }
     }
 
-    /// After the end: published unless the client said goodbye. No session outlives its connection, so that no will is
-    /// delayed (5.0 section 3.1.3.2.2).
-    pub(super) async fn publish_will(&self, will: Option<Will>) {
-        let Some(will) = will.filter(|will| self.line.session.will_delay_s(will).is_some()) else { return };
-        let message = Message {
-            topic: will.topic,
-            payload: will.payload,
-            qos: will.qos,
-            retain: will.retain,
-            properties: self.profile.message_properties(will.properties),
-        };
-        if let Err(error) = self.rights.services().accept(message, self.origin.clone()).await {
-            tracing::warn!(client_id = self.rights.client_id(), error = error.message, "a will could not be published");
+    /// What becomes of the session and of the will: that is published unless the client said goodbye; at once, or by the
+    /// broker when its delay is over (5.0 section 3.1.3.2.2).
+    pub(super) async fn end(self, will: Option<Will>) -> Option<Presence> {
+        // What the client may still be told.
+        if let Err(error) = self.claim.save().await {
+            tracing::warn!(client_id = self.rights.client_id(), %error, "the end of a session could not be written");
         }
+        let Self { line, profile, rights, claim, origin, presence, .. } = self;
+        let session_expiry_s = line.session.session_expiry_s();
+        let will = will.filter(|_| !self.will_is_prevented);
+        let delay_s = will.as_ref().and_then(|will| line.session.will_delay_s(will));
+        let Some((will, delay_s)) = will.zip(delay_s) else {
+            claim.end(session_expiry_s, WillAtEnd::Discarded);
+            return presence;
+        };
+        let message = will_message(profile, will);
+        if delay_s > 0 {
+            match claim.end(session_expiry_s, WillAtEnd::Delayed { delay_s }) {
+                WillFate::Due => {}
+                WillFate::None | WillFate::Kept | WillFate::Cancelled => return presence,
+            }
+            publish_will(&rights, message, origin).await;
+        } else {
+            publish_will(&rights, message, origin).await;
+            claim.end(session_expiry_s, WillAtEnd::Discarded);
+        }
+        presence
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+
+    async fn save(&self) -> Result<(), End> {
+        if self.claim.is_saved() {
+            return Ok(());
+        }
+        Box::pin(self.claim.save()).await.map_err(|error| End::refused(Refusal::Internal(error.to_string())))
     }
 
     async fn handle_input(&mut self) -> Result<(), End> {
@@ -147,9 +171,12 @@ impl<'a> Live<'a> {
                 Action::Publish { publish, token } => self.publish(publish, token).await?,
                 Action::Subscribe(subscribe) => self.subscribe(subscribe).await,
                 Action::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await,
-                Action::Release(packet_id) => self.line.session.publish_released(packet_id),
-                // Nothing is delivered with a tag.
-                Action::Acknowledged { .. } => {}
+                Action::Release(packet_id) => {
+                    self.claim.released(packet_id);
+                    self.line.session.publish_released(packet_id);
+                }
+                Action::Acknowledged { tag, progress } => self.claim.acknowledged(tag, progress),
+                Action::Completed(packet_id) => self.claim.completed(packet_id),
                 Action::Closed(closed) => return Err(End::of_closed(closed)),
                 Action::Connect(_) => {
                     return Err(End::refused(Refusal::Internal("the session let a second CONNECT pass".to_owned())));
@@ -172,10 +199,20 @@ impl<'a> Live<'a> {
         tokio::select! {
             biased;
             _ = shutdown.wait_for(|down| *down) => Err(End::refused(Refusal::ServerShutdown)),
-            () = self.claim.taken_over() => Err(End::refused(Refusal::TakenOver)),
+            ended = self.claim.ended() => {
+                let refusal = match ended {
+                    Ended::TakenOver => Refusal::TakenOver,
+                    Ended::Disconnected { will } => {
+                        self.will_is_prevented = will == WillOnDisconnect::Prevented;
+                        Refusal::Disconnected
+                    }
+                };
+                Err(End::refused(refusal))
+            }
             () = self.rights.changed() => Ok(Woken::Standing),
             () = self.timer.as_mut() => Ok(Woken::Timer),
             () = self.meter.released() => Ok(Woken::Released),
+            outcome = first_settled(&mut self.settling), if !self.settling.is_empty() => Ok(Woken::Settled(outcome)),
             turn = socket.turn(input, session.out(), reading) => match turn {
                 Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
                 Err(error) => Err(End::Lost(error.to_string())),
@@ -203,13 +240,20 @@ impl<'a> Live<'a> {
             self.discard(token, exceeded);
             return Ok(());
         }
-        let refused = match self.accept(publish).await {
-            Ok(()) => {
+        match self.hand_in(publish).await {
+            Ok(accepted) if accepted.is_settled() => {
                 self.line.session.publish_accepted(token);
-                return Ok(());
+                Ok(())
             }
-            Err(refused) => refused,
-        };
+            Ok(accepted) => {
+                self.settling.push_back((accepted, token));
+                Ok(())
+            }
+            Err(refused) => self.refuse(refused, token),
+        }
+    }
+
+    fn refuse(&mut self, refused: Refusal, token: PublishToken) -> Result<(), End> {
         self.line.session.publish_refused(token, goodbye::publish_refused(&refused));
         if self.line.session.is_closed() {
             return Err(End::refused(refused));
@@ -230,12 +274,16 @@ impl<'a> Live<'a> {
         }
     }
 
-    async fn accept(&mut self, publish: Publish) -> Result<(), Refusal> {
+    async fn hand_in(&mut self, publish: Publish) -> Result<Accepted, Refusal> {
         self.profile.check_publish(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
         self.rights.may_publish(&publish.topic)?;
         if publish.retain {
             self.profile.check_retain(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
             self.rights.may_retain(&publish.topic)?;
+        }
+        let mut origin = self.origin.clone();
+        if publish.qos == Qos::ExactlyOnce {
+            origin.receipt = publish.packet_id.and_then(|packet_id| self.claim.receipt(packet_id));
         }
         let message = Message {
             topic: publish.topic,
@@ -244,18 +292,29 @@ impl<'a> Live<'a> {
             retain: publish.retain,
             properties: self.profile.message_properties(publish.properties),
         };
-        let accepted = self.rights.services().accept(message, self.origin.clone()).await;
-        accepted.map_err(|error| match error.code {
-            "ThrottlingException" => Refusal::Overloaded(error.message),
-            _ => Refusal::Internal(error.message),
-        })
+        self.rights.services().hand_in(message, origin).await.map_err(refusal_of)
+    }
+
+    /// One fsync is for many: those that were settled by the same one are acknowledged in the same write.
+    fn acknowledge_settled(&mut self, outcome: Result<(), services::Error>) -> Result<(), End> {
+        let mut next = Some(outcome);
+        while let Some(outcome) = next {
+            let Some((_, token)) = self.settling.pop_front() else { return Ok(()) };
+            match outcome {
+                Ok(()) => self.line.session.publish_accepted(token),
+                Err(error) => self.refuse(refusal_of(error), token)?,
+            }
+            next = self.settling.front_mut().and_then(|(accepted, _)| accepted.try_settle());
+        }
+        Ok(())
     }
 
     async fn subscribe(&mut self, subscribe: Subscribe) {
         let mut granted = Vec::new();
+        let id = subscribe.properties.subscription_id();
         let mut answer = |asked: Subscription| {
             let topic = asked.filter.as_str().to_owned();
-            let code = self.subscribe_to(asked);
+            let code = self.subscribe_to(asked, id);
             if !code.is_failure() {
                 granted.push(topic);
             }
@@ -263,11 +322,12 @@ impl<'a> Live<'a> {
         };
         let codes: Vec<ReasonCode> = subscribe.subscriptions.into_iter().map(&mut answer).collect();
         self.line.session.subscribe_answered(subscribe.packet_id, codes);
-        self.rights.services().announce_subscribed(self.presence.as_ref(), &self.origin, &granted).await;
+        let (services, presence) = (self.rights.services(), self.presence.as_ref());
+        Box::pin(services.announce_subscribed(presence, &self.origin, &granted)).await;
     }
 
     /// A filter that is not allowed is refused by itself; the connection stays.
-    fn subscribe_to(&mut self, asked: Subscription) -> ReasonCode {
+    fn subscribe_to(&mut self, asked: Subscription, id: Option<VariableInteger>) -> ReasonCode {
         let filter = asked.filter;
         if let Err(why) = self.profile.check_filter(filter.as_str()) {
             tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
@@ -294,8 +354,10 @@ impl<'a> Live<'a> {
             tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
             return ReasonCode::NotAuthorized;
         }
-        self.filters.insert(filter.clone());
-        let granted = self.claim.subscribe_with(filter, asked.options);
+        let Some(granted) = self.claim.subscribe_with(filter.clone(), asked.options, id) else {
+            return ReasonCode::QuotaExceeded;
+        };
+        self.filters.insert(filter);
         ReasonCode::granted(granted)
     }
 
@@ -311,43 +373,37 @@ impl<'a> Live<'a> {
         };
         let codes: Vec<ReasonCode> = unsubscribe.filters.iter().map(answer).collect();
         self.line.session.unsubscribe_answered(unsubscribe.packet_id, codes);
-        self.rights.services().announce_unsubscribed(self.presence.as_ref(), &self.origin, &left).await;
+        let (services, presence) = (self.rights.services(), self.presence.as_ref());
+        Box::pin(services.announce_unsubscribed(presence, &self.origin, &left)).await;
     }
+}
 
-    fn deliver_waiting(&mut self) {
-        for _ in 0..DELIVERIES_PER_TURN_MAX {
-            if !self.may_deliver() {
-                return;
-            }
-            let Some(delivery) = self.claim.try_next_delivery() else { return };
-            self.deliver(&delivery);
-        }
+async fn first_settled(settling: &mut VecDeque<(Accepted, PublishToken)>) -> Result<(), services::Error> {
+    match settling.front_mut() {
+        Some((accepted, _)) => accepted.settle().await,
+        None => std::future::pending().await,
     }
+}
 
-    fn may_deliver(&mut self) -> bool {
-        let session = &mut self.line.session;
-        session.out().len() < OUT_PAUSES_DELIVERY_BYTES && !session.window_is_full() && self.meter.may_deliver()
+fn refusal_of(error: services::Error) -> Refusal {
+    match error.code {
+        "ThrottlingException" => Refusal::Overloaded(error.message),
+        _ => Refusal::Internal(error.message),
     }
+}
 
-    /// `iot:Receive` is judged at every delivery; what may not be received is skipped.
-    fn deliver(&mut self, delivery: &Delivery) {
-        let message = &delivery.message;
-        if !self.rights.may_receive(&message.topic) {
-            tracing::debug!(
-                client_id = self.rights.client_id(),
-                topic = message.topic.as_str(),
-                "iot:Receive is not allowed: a message was skipped"
-            );
-            return;
-        }
-        match delivery.write_to(&mut self.line.session, self.line.uptime.now_ms()) {
-            Ok(()) => self.meter.delivered(),
-            Err(why @ (NotDelivered::Expired | NotDelivered::TooLarge)) => {
-                tracing::debug!(client_id = self.rights.client_id(), ?why, "a message was dropped");
-            }
-            Err(why) => {
-                tracing::warn!(client_id = self.rights.client_id(), ?why, "a message could not be delivered");
-            }
-        }
+pub(super) fn will_message(profile: Profile, will: Will) -> Message {
+    Message {
+        topic: will.topic,
+        payload: will.payload,
+        qos: will.qos,
+        retain: will.retain,
+        properties: profile.message_properties(will.properties),
+    }
+}
+
+async fn publish_will(rights: &Rights, message: Message, origin: Origin) {
+    if let Err(error) = rights.services().accept(message, origin).await {
+        tracing::warn!(client_id = rights.client_id(), error = error.message, "a will could not be published");
     }
 }

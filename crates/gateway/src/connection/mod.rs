@@ -4,6 +4,8 @@
 //! `End`; the record is made and the socket closed here, in one place.
 
 mod admission;
+mod claiming;
+mod delivering;
 mod end;
 mod goodbye;
 mod live;
@@ -12,11 +14,12 @@ mod rights;
 
 use std::time::Duration;
 
+use broker::Claim;
 use bytes::BytesMut;
 use domain::admission::Refusal;
 use domain::x509::Certificate;
 use mqtt::packet::Connect;
-use mqtt::{Action, Session, Welcome};
+use mqtt::{Action, Session};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -27,6 +30,7 @@ use crate::socket::{DeviceSocket, Reading};
 use crate::stream::DeviceStream;
 use end::End;
 use live::Live;
+use rights::Rights;
 
 /// The session's clock: milliseconds since the connection began. Never goes back.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +89,7 @@ pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, m
         Ok(mut connect) => {
             let assigned_client_id = assign_client_id(&mut connect);
             peer.learn_client_id(&connect.client_id);
-            match admission::admit(gateway, &mut line, &peer, presented, &connect).await {
+            match Box::pin(admission::admit(gateway, &mut line, &peer, presented, &connect)).await {
                 Err(end) => end,
                 Ok(admitted) => {
                     tracing::debug!(
@@ -94,14 +98,12 @@ pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, m
                         tls_version = peer.tls_version,
                         "connected"
                     );
-                    let welcome = Welcome { assigned_client_id, ..Welcome::default() };
-                    line.session.accept_connect(welcome, uptime.now_ms());
-                    let mut live = Live::new(gateway, &mut line, admitted);
-                    live.announce_connected(peer.source.ip()).await;
-                    let end = live.run(&mut shutdown).await;
-                    live.publish_will(connect.will).await;
-                    live.announce_disconnected(&end).await;
-                    end
+                    // What happens once keeps no room in the future of a connection that lasts.
+                    let claiming = claiming::claim(gateway, &mut line, &admitted, &connect, assigned_client_id);
+                    match Box::pin(claiming).await {
+                        Err(end) => end,
+                        Ok(claim) => live(&mut line, admitted, claim, *connect, &peer, &mut shutdown).await,
+                    }
                 }
             }
         }
@@ -113,6 +115,24 @@ pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, m
     }
     // Boxed: no connection is to keep room for its end while it lasts.
     Box::pin(line.close(gateway)).await;
+}
+
+async fn live(
+    line: &mut Line,
+    rights: Rights,
+    claim: Claim,
+    connect: Connect,
+    peer: &Peer,
+    shutdown: &mut watch::Receiver<bool>,
+) -> End {
+    let services = rights.services().clone();
+    let mut live = Live::new(line, rights, claim);
+    Box::pin(live.announce_connected(peer.source.ip())).await;
+    let end = live.run(shutdown).await;
+    let origin = live.origin();
+    let presence = Box::pin(live.end(connect.will)).await;
+    Box::pin(services.announce_disconnected(presence, &origin, end.disconnect_reason())).await;
+    end
 }
 
 impl Line {

@@ -24,7 +24,7 @@ fn properties(list: impl IntoIterator<Item = Property>) -> Properties {
 async fn connack_has_awss_properties() {
     let server = Server::start().await;
     let device = server.device(&allow_all()).await;
-    let asked = properties([Property::SessionExpiryIntervalS(60)]);
+    let asked = properties([Property::SessionExpiryIntervalS(7200)]);
     let connect = Connect { keepalive_s: 5, properties: asked, ..five("") };
     let client = server.connect(&device, connect).await.unwrap();
     let connack = client.connack();
@@ -34,10 +34,11 @@ async fn connack_has_awss_properties() {
         _ => None,
     });
     let expected = properties([
-        Property::SessionExpiryIntervalS(0),
+        // An account's default.
+        Property::SessionExpiryIntervalS(3600),
         Property::ReceiveMaximum(100),
         Property::MaximumQos(1),
-        Property::RetainAvailable(0),
+        Property::RetainAvailable(1),
         Property::MaximumPacketSizeBytes(146 * 1024),
         Property::AssignedClientIdentifier(assigned.unwrap()),
         Property::TopicAliasMaximum(8),
@@ -112,7 +113,7 @@ async fn what_ends_a_connection_is_named() {
     let qos1 = SubscribeOptions::of_qos(Qos::AtLeastOnce);
     let identifier = mqtt::codec::VariableInteger::new(7).unwrap();
     let qos2 = Publish { qos: Qos::ExactlyOnce, ..Publish::at_least_once(PacketId::FIRST, topic("t"), "x") };
-    let retained = Publish { retain: true, ..Publish::at_most_once(topic("t"), "x") };
+    let retained = Publish { retain: true, ..Publish::at_most_once(topic("$aws/rules/x"), "x") };
     for (packet, code) in [
         (Packet::Publish(qos2), ReasonCode::QosNotSupported),
         (subscribe(SubscribeOptions::of_qos(Qos::ExactlyOnce), Properties::new()), ReasonCode::QosNotSupported),
@@ -120,7 +121,7 @@ async fn what_ends_a_connection_is_named() {
             subscribe(qos1, properties([Property::SubscriptionIdentifier(identifier)])),
             ReasonCode::SubscriptionIdentifiersNotSupported,
         ),
-        (Packet::Publish(retained), ReasonCode::RetainNotSupported),
+        (Packet::Publish(retained), ReasonCode::TopicNameInvalid),
         (Packet::Connect(Box::new(five("again"))), ReasonCode::ProtocolError),
         (Packet::Publish(Publish::at_most_once(topic("t"), vec![0; 128 * 1024 + 1])), ReasonCode::PacketTooLarge),
     ] {

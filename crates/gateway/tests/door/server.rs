@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use broker::Broker;
+use broker::{Broker, BrokerLimits, WallClock};
 use fleet::{Ca, ClientTls, Device, DeviceSpec, Error, KeyAlgorithm, MqttClient};
 use functions::{AwsCallError, AwsCalls, Functions};
 use gateway::{Door, Gateway, Limits, serve};
@@ -69,9 +69,14 @@ impl Server {
     pub async fn start_at(limits: Limits, rates: RateLimits) -> Self {
         let dir = TempDir::new().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let broker = Broker::new();
         let clock_ms = Arc::new(AtomicI64::new(0));
-        let services = services(store, broker.clone(), clock(clock_ms.clone()), rates);
+        let clock = clock(clock_ms.clone());
+        let wall = WallClock::from_fn({
+            let clock = clock.clone();
+            move || u64::try_from(clock.now().millis()).unwrap_or(0)
+        });
+        let broker = Broker::open(store.clone(), BrokerLimits::default(), wall).unwrap();
+        let services = services(store, broker.clone(), clock, rates);
         let certificate = ServerCertificate::new();
         let gateway = Gateway::new(services.clone(), broker, certificate.identity, limits).unwrap();
         let (shutdown, down) = watch::channel(false);

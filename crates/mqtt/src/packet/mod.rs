@@ -151,7 +151,7 @@ impl PacketKind {
 }
 
 impl Version {
-    pub(crate) fn level(self) -> u8 {
+    pub fn level(self) -> u8 {
         match self {
             Version::V311 => 4,
             Version::V5 => 5,

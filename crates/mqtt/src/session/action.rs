@@ -22,6 +22,8 @@ pub enum Action {
     Unsubscribe(Unsubscribe),
     /// A message that was delivered with a tag.
     Acknowledged { tag: u64, progress: Progress },
+    /// QoS 2: the client has answered the release of a message; its packet identifier is free again.
+    Completed(PacketId),
     /// The session has ended: send what is in `out`, close the connection. The last action there is.
     Closed(Closed),
 }

@@ -379,8 +379,16 @@ impl Session {
     }
 
     fn pubcomp(&mut self, ack: &Ack, now_ms: u64) -> Option<Action> {
-        let acknowledged = self.outbound.pubcomp(ack.packet_id).map(|_| None);
-        self.acknowledged(PacketKind::PubComp, ack, acknowledged, Progress::Done(ack.code), now_ms)
+        let packet_id = ack.packet_id;
+        match self.outbound.pubcomp(packet_id) {
+            Err(OutOfOrder) => {
+                Some(self.violation(ProtocolError::AckOutOfOrder { packet: PacketKind::PubComp, packet_id }))
+            }
+            Ok(is_complete) => {
+                self.resend(now_ms);
+                is_complete.then_some(Action::Completed(packet_id))
+            }
+        }
     }
 
     fn acknowledged(

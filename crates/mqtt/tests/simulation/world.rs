@@ -213,6 +213,7 @@ impl World {
                     let qos = self.delivered[&number];
                     assert_eq!(matches!(progress, Progress::Received(_)), qos == Qos::ExactlyOnce);
                 }
+                Action::Completed(_) => {}
                 action => panic!("{action:?}"),
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use broker::Broker;
+use broker::{Broker, BrokerLimits, WallClock};
 use domain::Timestamp;
 use domain::admission::ServerName;
 use domain::iot_policy::ConnectionFacts;
@@ -71,7 +71,7 @@ impl World {
             rates: Default::default(),
             checkpoints: Checkpoints::default(),
         };
-        let (broker, millis) = (Broker::new(), now_ms.clone());
+        let (broker, millis) = (broker(&store, &now_ms), now_ms.clone());
         let clock = Clock::from_fn(move || Timestamp::from_millis(millis.load(Ordering::Relaxed)));
         let services = Services::new(config, store.clone(), broker.clone(), functions, clock).expect("services");
         Self { services, store, broker, now_ms, directory }
@@ -302,7 +302,7 @@ impl World {
         client_id: &str,
     ) -> Result<Admitted, Refused> {
         let facts = self.facts(device, client_id);
-        self.services.connect(&Connecting { facts, server_name, will_topic: None }).await
+        self.services.connect(&Connecting { facts, server_name, will_topic: None, retains_will: false }).await
     }
 
     /// A policy of this name that allows everything, and the device active under it.
@@ -449,4 +449,10 @@ pub async fn pages(world: &World, operation: &str, input: Value, list: &str, mar
             None => return pages,
         }
     }
+}
+
+fn broker(store: &Store, now_ms: &Arc<AtomicI64>) -> Broker {
+    let now_ms = now_ms.clone();
+    let clock = WallClock::from_fn(move || u64::try_from(now_ms.load(Ordering::Relaxed)).unwrap_or(0));
+    Broker::open(store.clone(), BrokerLimits::default(), clock).expect("a broker")
 }

@@ -1,0 +1,10 @@
+//! What the broker keeps beyond connections and servers: sessions and their queues, retained messages, wills.
+
+mod clients;
+mod in_flight;
+mod queues;
+mod retained;
+mod sessions;
+mod shared;
+mod wills;
+mod world;
