@@ -18,6 +18,7 @@ mod server_identity;
 mod session_tickets;
 mod socket;
 mod stream;
+mod tcp;
 mod tls;
 mod verifier;
 

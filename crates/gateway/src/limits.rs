@@ -23,6 +23,9 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// From the end of the handshake to a whole CONNECT.
     pub connect_timeout: Duration,
+    /// For how long the peer may leave what it was sent unacknowledged, or its window closed (TCP_USER_TIMEOUT). Linux gives up
+    /// on a peer that does not answer after as long by itself; on one that answers and takes nothing it never does.
+    pub unacknowledged_timeout: Duration,
     /// After we have said close, how long the peer may take to close as well: enough for what is in flight.
     pub drain_timeout: Duration,
     /// Bytes read and thrown away in that time.
@@ -48,6 +51,7 @@ impl Default for Limits {
             handshakes_per_address_max: 128,
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            unacknowledged_timeout: Duration::from_secs(900),
             drain_timeout: Duration::from_secs(2),
             drain_bytes_max: 256 * 1024,
             shutdown_timeout: Duration::from_secs(5),

@@ -17,6 +17,7 @@ use crate::gateway::Gateway;
 use crate::peer::Peer;
 use crate::profile::Profile;
 use crate::stream::DeviceStream;
+use crate::tcp;
 
 /// After a failed accept (no file descriptors left, as a rule), before the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -105,10 +106,7 @@ async fn serve_socket(
     _place: Place,
     shutdown: watch::Receiver<bool>,
 ) {
-    // Without it a CONNACK waits for the peer's delayed acknowledgement of the handshake, some 40 ms.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(connection = peer.connection, %error, "TCP_NODELAY could not be set");
-    }
+    tcp::settle(&socket, peer.connection, gateway.limits());
     match door {
         Door::Mqtt => serve_tls(&gateway, socket, peer, shutdown).await,
         Door::PlainMqtt => {

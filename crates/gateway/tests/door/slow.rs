@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet::Device;
+use gateway::Limits;
 use rustls::ClientConnection;
 use services::admission::AdmissionFilter;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -16,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::DEADLINE;
 use crate::bounds::connect_from;
 use crate::resumption::connect_packet;
 use crate::server::{Server, allow_all};
@@ -228,6 +230,35 @@ async fn who_asks_and_never_listens_is_held_back_and_let_go() {
     let socket = connect_from([127, 0, 1, 52], server.plain_address).await;
     assert!(asked(connected(socket, "deaf").await).await > 0);
     check_recorded(&server, 52, "KEEP_ALIVE_TIMEOUT").await;
+    server.await_no_connection().await;
+    server.stop().await;
+}
+
+/// It says that it is there, and leaves what it subscribed to where it is: the system ends it.
+#[tokio::test]
+async fn who_pings_and_takes_nothing_is_let_go() {
+    let limits = Limits { unacknowledged_timeout: Duration::from_secs(1), ..Limits::default() };
+    let server = Server::start_with(limits).await;
+    let device = server.device(&allow_all()).await;
+    let mut deaf = connected(shaken(&server, &device, 53).await, "deaf").await;
+    let subscribe = [0x82, 8, 0, 1, 0, 3, b'b', b'i', b'g', 0];
+    deaf.write_all(&subscribe).await.unwrap();
+    deaf.flush().await.unwrap();
+    let mut suback = [0; 5];
+    deaf.read_exact(&mut suback).await.unwrap();
+    let mut sender = server.client(&device, "sender").await;
+    let until = Instant::now() + DEADLINE;
+    // Some 20 MB fill what lies between; then nothing moves any more.
+    for _ in 0..200 {
+        sender.publish_at_least_once("big", vec![7; 100_000]).await.unwrap();
+    }
+    while server.gateway.open_connections() > 1 {
+        assert!(Instant::now() < until, "it is still there");
+        let _ = deaf.write_all(&[0xc0, 0]).await;
+        let _ = deaf.flush().await;
+        tokio::task::yield_now().await;
+    }
+    sender.disconnect().await.unwrap();
     server.await_no_connection().await;
     server.stop().await;
 }
