@@ -6,6 +6,7 @@ use mqtt::Qos;
 use serde_json::json;
 
 const PUBLISH: &str = include_str!("data/publish.py");
+const IOT_DATA: &str = include_str!("data/iot_data.py");
 const RULES: &str = include_str!("data/rules.py");
 
 /// A server, and a device that hears everything on it.
@@ -82,4 +83,18 @@ async fn mosquitto_hears_what_a_rule_republishes() {
     let lines = operator.wait_for_log_of("AWSIotLogsV2", "iot:Publish").await;
     assert!(lines.iter().any(|line| line.contains("topic/out/attic")), "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("topic/out/errors")), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn boto3_reads_retained_messages_and_ends_connections() {
+    let (server, device) = place().await;
+    let files = device.files(&server);
+    let place = json!({
+        "host": server.fact("endpoint"),
+        "port": server.mqtt_addr().port(),
+        "root": server.root_ca(),
+        "certificate": files.certificate,
+        "key": files.key,
+    });
+    assert_eq!(server.aws().python(&format!("PLACE = {place}\n{IOT_DATA}")), json!({}));
 }

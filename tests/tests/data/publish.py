@@ -36,7 +36,6 @@ iot_data.publish(topic='JITR/from/boto3', qos=1, payload='properties', contentTy
 iot_data.publish(topic='JITR/from/boto3', qos=0, payload=b'\xff\x00')
 refused('InvalidRequestException', 400, topic='a/+', payload='x')
 refused('InvalidRequestException', 400, topic='a', payload='x', qos=2)
-refused('InvalidRequestException', 400, topic='a', payload='x', retain=True)
 refused('InvalidRequestException', 400, topic='1/2/3/4/5/6/7/8/9', payload='x')
 refused('InvalidRequestException', 400, topic='a', payload='x', userProperties='{}')
 refused('ForbiddenException', 403, topic='$aws/events/presence/connected/x', payload='x')

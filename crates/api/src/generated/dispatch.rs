@@ -167,6 +167,9 @@ async fn logs(verbs: &Logs, op: &Op, operation: &'static str, input: Value) -> R
 
 async fn iot_data(verbs: &IotData, op: &Op, operation: &'static str, input: Value) -> Result<Value, Error> {
     match operation {
+        "DeleteConnection" => answered(verbs.delete_connection(op, parsed(input)?).await),
+        "GetRetainedMessage" => answered(verbs.get_retained_message(op, parsed(input)?).await),
+        "ListRetainedMessages" => answered(verbs.list_retained_messages(op, parsed(input)?).await),
         "Publish" => answered(verbs.publish(op, parsed(input)?).await),
         _ => Err(unserved("iot-data", operation)),
     }

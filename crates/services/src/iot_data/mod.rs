@@ -1,7 +1,9 @@
 //! AWS IoT's data plane over HTTPS: messages from those who sign their requests.
 //! One file per verb; the verbs are methods of [`IotData`], named as the operations are.
 
+mod connection;
 mod publish;
+mod retained_message;
 pub mod shapes;
 
 use crate::authorization::DeniedAs;

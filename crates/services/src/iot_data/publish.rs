@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use broker::{Message, Qos};
 use bytes::Bytes;
 use domain::Arn;
-use domain::topic::{BasicIngest, PAYLOAD_BYTES_MAX, check_publish};
+use domain::topic::{BasicIngest, PAYLOAD_BYTES_MAX, check_publish, check_retain};
 use mqtt::TopicName;
 use serde::Serialize;
 use serde_json::Value;
@@ -40,8 +40,10 @@ impl IotData {
         }
         let topic = TopicName::parse(&input.topic).map_err(|err| invalid(format!("The topic is refused: {err}.")))?;
         check_publish(topic.as_str()).map_err(invalid)?;
-        if input.retain == Some(true) {
-            return Err(invalid("Retained messages are not served yet; publish without retain.".to_owned()));
+        let retain = input.retain == Some(true);
+        if retain {
+            check_retain(topic.as_str()).map_err(invalid)?;
+            self.authorize(op, "iot:RetainPublish", arn.as_str())?;
         }
         let in_rate = self.services.rates().publish_in(1, op.now);
         in_rate.map_err(|exceeded| Error::new("ThrottlingException", exceeded.sentence()))?;
@@ -52,7 +54,7 @@ impl IotData {
             return Err(Error::new("RequestEntityTooLargeException", message));
         }
         let qos = if input.qos == Some(1) { Qos::AtLeastOnce } else { Qos::AtMostOnce };
-        let message = Message { topic, payload, qos, retain: false, properties };
+        let message = Message { topic, payload, qos, retain, properties };
         let principal = Some(self.services.caller_id(&op.caller)?);
         self.services.accept(message, Origin { client_id: None, principal, ..Origin::default() }).await?;
         Ok(Published { message: "OK", trace_id: op.request_id.clone() })

@@ -4,6 +4,60 @@ use serde::{Deserialize, Serialize};
 
 use crate::blob::Blob;
 
+/// `DeleteConnection` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeleteConnectionRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clean_session: Option<bool>,
+    pub client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prevent_will_message: Option<bool>,
+}
+
+/// `GetRetainedMessage` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetRetainedMessageRequest {
+    pub topic: String,
+}
+
+/// `GetRetainedMessage` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetRetainedMessageResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Blob>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qos: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_properties: Option<Blob>,
+}
+
+/// `ListRetainedMessages` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListRetainedMessagesRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// `ListRetainedMessages` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListRetainedMessagesResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retained_topics: Option<Vec<RetainedMessageSummary>>,
+}
+
 /// `Publish` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -27,4 +81,17 @@ pub struct PublishRequest {
     pub topic: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_properties: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetainedMessageSummary {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_size: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qos: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
 }

@@ -10,6 +10,7 @@ mod certificate_issue;
 mod certificate_registration;
 mod certificates;
 mod functions;
+mod iot_data;
 mod logs;
 mod managed_policies;
 mod outbox;

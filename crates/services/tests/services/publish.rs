@@ -66,7 +66,7 @@ async fn refusals_of_publish() {
         (json!({ "topic": "x".repeat(257) }), invalid, "257 bytes"),
         (json!({ "topic": "$aws/events/x" }), forbidden, "reserved"),
         (json!({ "topic": "$mine" }), forbidden, "reserved"),
-        (json!({ "retain": true }), invalid, "Retained messages are not served yet"),
+        (json!({ "topic": "$aws/rules/r/a", "retain": true }), invalid, "retain no messages"),
         (json!({ "payload": large }), "RequestEntityTooLargeException", "131073 bytes"),
         (json!({ "messageExpiry": 604_801 }), invalid, "604800"),
         (json!({ "messageExpiry": -1 }), invalid, "messageExpiry"),
