@@ -152,9 +152,9 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_fifty_times() {
     for publisher in publishers {
         said.push(publisher.await.expect("a publisher"));
     }
+    println!("{:?} acknowledged", said.iter().map(|said| said.acknowledged).collect::<Vec<_>>());
     tell_last.send_replace(Some(said.iter().map(|said| said.acknowledged).collect()));
     let heard = tokio::time::timeout(PATIENCE, subscribers.join_all()).await.expect("all that was said arrives");
-    println!("{:?} acknowledged", said.iter().map(|said| said.acknowledged).collect::<Vec<_>>());
     for (said, publisher) in said.iter().zip(0..) {
         assert!(said.acknowledged > KILLS, "it had the time to say something");
         heard.iter().for_each(|heard| check(said, &heard[publisher]));

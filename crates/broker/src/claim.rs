@@ -7,7 +7,7 @@ use mqtt::codec::VariableInteger;
 use mqtt::packet::{PacketId, RetainHandling, SubscribeOptions};
 use mqtt::topic::MultiLevel;
 use mqtt::{Qos, TopicFilter};
-use store::{Commit, Expect, QueueWrite, Write};
+use store::{Commit, Expect, Position, QueueEntry, QueueWrite, Write};
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
@@ -54,7 +54,9 @@ pub enum RetainedFor {
 #[derive(Debug, Default)]
 pub(crate) struct Local {
     /// Read from the queue, and not sent yet.
-    pub batch: VecDeque<Delivery>,
+    pub batch: VecDeque<QueueEntry>,
+    /// The last of them.
+    pub read_to: Position,
     /// Retained messages for new subscriptions.
     replays: VecDeque<Delivery>,
     /// What has to be on disk before the client hears more.

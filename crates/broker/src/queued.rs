@@ -59,11 +59,13 @@ impl Claim {
     }
 
     pub(crate) fn next_queued(&self, local: &mut Local) -> Option<Delivery> {
+        let durable = self.seat.durable.as_ref()?;
         loop {
-            if let Some(delivery) = local.batch.pop_front() {
-                return Some(delivery);
+            while let Some(entry) = local.batch.pop_front() {
+                if let Some(delivery) = self.deliverable(durable, &entry) {
+                    return Some(delivery);
+                }
             }
-            let durable = self.seat.durable.as_ref()?;
             if !durable.bell.take() {
                 return None;
             }
@@ -72,49 +74,58 @@ impl Claim {
     }
 
     fn read_batch(&self, durable: &Durable, local: &mut Local) {
-        let mut progress = durable.progress();
+        let progress = durable.progress();
         if progress.link != self.link.number {
             return;
         }
-        let entries = match self.broker.store().read_queue(self.seat.queue(), progress.cursor, BATCH) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::error!(%error, client_id = self.client_id(), "a queue cannot be read");
-                return;
-            }
-        };
-        if !entries.is_empty() {
-            // There may be more.
-            durable.bell.ring();
-        }
-        let now_ms = self.broker.now_ms();
-        let mut gone = Vec::new();
-        for entry in entries {
-            progress.cursor = progress.cursor.max(entry.position);
-            if progress.in_flight.iter().any(|in_flight| in_flight.position == entry.position) {
-                continue;
-            }
-            match self.broker.read_entry(&entry) {
-                Some(delivery) if !self.broker.is_too_old(&entry, now_ms) => local.batch.push_back(delivery),
-                outcome => {
-                    if outcome.is_none() {
-                        tracing::error!(client_id = self.client_id(), "a queued message cannot be read; it is dropped");
-                    }
-                    gone.push(entry);
-                }
-            }
-        }
+        let after = local.read_to.max(progress.cursor);
         drop(progress);
-        for entry in gone {
-            self.broker.shared.expired.fetch_add(1, Ordering::Relaxed);
-            self.remove(durable, queued(&entry), Vec::new());
+        match self.broker.store().read_queue(self.seat.queue(), after, BATCH) {
+            Ok(entries) => {
+                if let Some(last) = entries.last() {
+                    local.read_to = last.position;
+                    // There may be more.
+                    durable.bell.ring();
+                }
+                local.batch.extend(entries);
+            }
+            Err(error) => tracing::error!(%error, client_id = self.client_id(), "a queue cannot be read"),
         }
+    }
+
+    /// `None`: it is on its way already, or has grown too old.
+    fn deliverable(&self, durable: &Durable, entry: &QueueEntry) -> Option<Delivery> {
+        if durable.progress().in_flight.iter().any(|in_flight| in_flight.position == entry.position) {
+            return None;
+        }
+        let delivery = self.broker.read_entry(entry);
+        if delivery.is_none() {
+            tracing::error!(client_id = self.client_id(), "a queued message cannot be read; it is dropped");
+        }
+        let delivery = delivery.filter(|_| !self.broker.is_too_old(entry, self.broker.now_ms()));
+        if delivery.is_none() && self.pass(durable, entry.position) {
+            self.broker.shared.expired.fetch_add(1, Ordering::Relaxed);
+            self.remove(durable, queued(entry), Vec::new());
+        }
+        delivery
+    }
+
+    /// A newer connection goes on behind it. `false`: that is so already.
+    fn pass(&self, durable: &Durable, position: Position) -> bool {
+        let mut progress = durable.progress();
+        let is_held = progress.link == self.link.number;
+        if is_held {
+            progress.cursor = progress.cursor.max(position);
+        }
+        is_held
     }
 
     /// It is no longer to be sent: it was, with QoS 0, or it cannot be.
     pub fn settled(&self, delivery: &Delivery) {
         let (Some(queued), Some(durable)) = (delivery.queued(), &self.seat.durable) else { return };
-        self.remove(durable, queued, Vec::new());
+        if self.pass(durable, queued.position) {
+            self.remove(durable, queued, Vec::new());
+        }
     }
 
     pub(crate) fn sent_as(&self, delivery: &Delivery, packet_id: PacketId) {
@@ -125,6 +136,7 @@ impl Claim {
         }
         let is_stored = delivery.qos == Qos::ExactlyOnce;
         let qos = delivery.qos;
+        progress.cursor = progress.cursor.max(position);
         progress.in_flight.push_back(InFlight { packet_id, position, bytes, qos, is_released: false, is_stored });
         drop(progress);
         if is_stored {

@@ -3,6 +3,7 @@
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
+use mqtt::codec::VariableInteger;
 use mqtt::packet::{Connect, Packet, Properties, Property, Publish, SubscribeOptions};
 use mqtt::session::NotDelivered;
 use mqtt::{Decoder, Limits, Qos, Session, Version, Welcome, encode};
@@ -95,6 +96,33 @@ fn subscriptions_have_options_in_5() {
             assert_eq!((heard[0].qos, heard[0].retain), (qos, expected), "{options:?} {retain}");
         }
     }
+}
+
+#[test]
+fn the_identifiers_of_all_matching_subscriptions_go_with_one_copy() {
+    let broker = broker();
+    let claim = broker.claim("c");
+    for (text, qos, id) in [("a/+", QOS0, Some(7)), ("a/b", QOS1, Some(9)), ("a/#", QOS0, None), ("b", QOS1, Some(1))] {
+        let id = id.and_then(VariableInteger::new);
+        claim.subscribe_with(filter(text), SubscribeOptions::of_qos(qos), id);
+    }
+    assert_eq!(publish(&broker, message("a/b", "x", QOS1)), 1);
+    let mut session = connected_as(Version::V5);
+    let delivery = claim.try_next_delivery().expect("a message");
+    assert!(delivery.write_to(&mut session, 0).is_ok());
+    let mut client = Decoder::for_client(Version::V5, 1 << 16);
+    let Ok(Some(Packet::Publish(got))) = client.decode(session.out()) else { panic!("a message") };
+    let mut ids: Vec<usize> = got
+        .properties
+        .iter()
+        .filter_map(|property| match property {
+            Property::SubscriptionIdentifier(id) => Some(id.value()),
+            _ => None,
+        })
+        .collect();
+    ids.sort_unstable();
+    assert_eq!((got.qos, ids), (QOS1, vec![7, 9]));
+    assert!(claim.try_next_delivery().is_none());
 }
 
 #[test]

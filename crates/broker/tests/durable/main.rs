@@ -6,5 +6,6 @@ mod queues;
 mod retained;
 mod sessions;
 mod shared;
+mod simulation;
 mod wills;
 mod world;
