@@ -2,8 +2,12 @@
 //! address first: an address that says hello and then nothing keeps nobody waiting but itself.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::thread::available_parallelism;
 
 use services::places::counted_as;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -13,6 +17,8 @@ pub(crate) struct Handshakes {
     all: Semaphore,
     by_address: Mutex<HashMap<IpAddr, OfAddress>>,
     per_address_max: usize,
+    /// One for each core.
+    steps: Semaphore,
 }
 
 #[derive(Debug)]
@@ -38,7 +44,13 @@ struct User<'a> {
 
 impl Handshakes {
     pub(crate) fn new(handshakes_max: usize, per_address_max: usize) -> Self {
-        Self { all: Semaphore::new(handshakes_max), by_address: Mutex::default(), per_address_max }
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self {
+            all: Semaphore::new(handshakes_max),
+            by_address: Mutex::default(),
+            per_address_max,
+            steps: Semaphore::new(cores),
+        }
     }
 
     /// Waits; the caller has the deadline. Cancel safe.
@@ -49,6 +61,24 @@ impl Handshakes {
         let of_address = turns.acquire_owned().await.ok()?;
         let of_all = self.all.acquire().await.ok()?;
         Some(Turn { _of_all: of_all, _of_address: of_address, _user: user })
+    }
+
+    /// Runs a handshake so that its steps, each some hundred microseconds of arithmetic, stand in line with those of all
+    /// other handshakes. A thousand of them that are ready at once would otherwise all be worked on before a device that
+    /// is connected already gets its turn.
+    pub(crate) async fn in_steps<T>(&self, handshake: impl Future<Output = T>) -> T {
+        let mut handshake = pin!(handshake);
+        loop {
+            // Never closed; and without a permit the handshake would only be less polite.
+            let step = self.steps.acquire().await;
+            if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await {
+                return outcome;
+            }
+            drop(step);
+            // The handshake has seen to it that we are woken when there is more to do.
+            let mut is_woken = false;
+            poll_fn(|_| if std::mem::replace(&mut is_woken, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+        }
     }
 
     fn join(&self, address: IpAddr) -> (Arc<Semaphore>, User<'_>) {

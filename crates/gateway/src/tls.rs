@@ -111,11 +111,12 @@ impl TlsDoor {
             let refusal = Refusal::Overloaded("too many handshakes at once".to_owned());
             return Err(HandshakeEnded::new(refusal, Left::Socket(start.io)));
         };
-        let stream = match timeout(self.timeout, start.into_stream(config).into_fallible()).await {
-            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, Left::Nothing)),
-            Ok(Err((error, socket))) => return Err(HandshakeEnded::of_error(&error, Left::Socket(socket))),
-            Ok(Ok(stream)) => stream,
-        };
+        let stream =
+            match timeout(self.timeout, self.handshakes.in_steps(start.into_stream(config).into_fallible())).await {
+                Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, Left::Nothing)),
+                Ok(Err((error, socket))) => return Err(HandshakeEnded::of_error(&error, Left::Socket(socket))),
+                Ok(Ok(stream)) => stream,
+            };
         self.accepted(stream, peer)
     }
 
