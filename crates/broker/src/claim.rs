@@ -306,6 +306,11 @@ impl Claim {
         self.link.wait().await
     }
 
+    /// Without waiting. Costs a look at a cell.
+    pub fn has_ended(&self) -> bool {
+        self.link.ended().is_some()
+    }
+
     pub fn is_taken_over(&self) -> bool {
         self.link.ended() == Some(Ended::TakenOver)
     }

@@ -4,12 +4,15 @@
 //! peer: an alert, a close_notify. So our half is closed first, and what the peer still sends is read and thrown away,
 //! for a bounded time and a bounded amount.
 
+use std::future::poll_fn;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::server;
 
 use crate::limits::Limits;
+use crate::tls_stream::TlsStream;
 
 const READ_BYTES: usize = 4096;
 
@@ -22,10 +25,14 @@ pub async fn close_socket(mut socket: TcpStream, limits: &Limits) {
 }
 
 /// close_notify, half-close, drain.
-pub async fn close_tls(mut stream: TlsStream<TcpStream>, limits: &Limits) {
+pub async fn close_tls(stream: server::TlsStream<TcpStream>, limits: &Limits) {
+    close_tls_stream(stream.into(), limits).await;
+}
+
+pub(crate) async fn close_tls_stream(mut stream: TlsStream, limits: &Limits) {
     let until = Instant::now() + limits.drain_timeout;
-    if let Ok(Ok(())) = timeout_at(until, stream.shutdown()).await {
-        drain(stream.get_mut().0, limits.drain_bytes_max, until).await;
+    if let Ok(Ok(())) = timeout_at(until, poll_fn(|cx| stream.poll_shutdown(cx))).await {
+        drain(stream.tcp_mut(), limits.drain_bytes_max, until).await;
     }
 }
 

@@ -20,6 +20,7 @@ mod socket;
 mod stream;
 mod tcp;
 mod tls;
+mod tls_stream;
 mod verifier;
 
 pub use closing::close_tls;

@@ -127,7 +127,11 @@ async fn serve_tls(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shu
     match accepted {
         Ok(accepted) => {
             let presented = Presented::Certificate(Box::new(accepted.certificate));
-            let arrival = Arrival { stream: DeviceStream::Tls(accepted.stream), profile: Profile::Aws, presented };
+            let arrival = Arrival {
+                stream: DeviceStream::Tls(Box::new(accepted.stream.into())),
+                profile: Profile::Aws,
+                presented,
+            };
             connection::serve(gateway, arrival, peer, shutdown).await;
         }
         Err(ended) => {

@@ -1,20 +1,14 @@
 //! A device's socket as the loop sees it: write what there is, read what has come, both in one turn.
-//!
-//! Reading goes through a buffer on the stack, so that an idle connection keeps none.
 
 use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use rustls_pki_types::CertificateDer;
-use tokio::io::ReadBuf;
 
 use crate::stream::DeviceStream;
 
-/// One TLS record holds 16 KiB at most.
-const READ_BYTES: usize = 16 * 1024;
 /// Read in one turn: many packets per wake-up, but no client keeps the loop to itself.
 const TURN_BYTES_MAX: usize = 64 * 1024;
 
@@ -64,6 +58,20 @@ impl DeviceSocket {
         poll_fn(|cx| self.poll_turn(cx, input, out, reading)).await
     }
 
+    /// The same without waiting; `None` if nothing moves now. Whoever waits for nothing else asks for `turn` then.
+    pub(crate) async fn turn_at_once(
+        &mut self,
+        input: &mut BytesMut,
+        out: &mut BytesMut,
+        reading: Reading,
+    ) -> Option<io::Result<Turn>> {
+        poll_fn(|cx| match self.poll_turn(cx, input, out, reading) {
+            Poll::Ready(turn) => Poll::Ready(Some(turn)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
     /// Writes all of `out`.
     pub(crate) async fn finish(&mut self, out: &mut BytesMut) -> io::Result<()> {
         poll_fn(|cx| {
@@ -88,19 +96,16 @@ impl DeviceSocket {
         };
         let mut turn_bytes = 0;
         while reading == Reading::On && turn_bytes < TURN_BYTES_MAX {
-            let mut scratch = [const { MaybeUninit::<u8>::uninit() }; READ_BYTES];
-            let mut buffer = ReadBuf::uninit(&mut scratch);
-            match self.stream.poll_read(cx, &mut buffer) {
+            match self.stream.poll_read(cx, input) {
                 Poll::Pending => break,
                 Poll::Ready(Err(error)) => {
                     broken = Some(error);
                     break;
                 }
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() && moved => break,
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Poll::Ready(Ok(Turn::Eof)),
-                Poll::Ready(Ok(())) => {
-                    input.extend_from_slice(buffer.filled());
-                    turn_bytes += buffer.filled().len();
+                Poll::Ready(Ok(0)) if moved => break,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Turn::Eof)),
+                Poll::Ready(Ok(bytes)) => {
+                    turn_bytes += bytes;
                     moved = true;
                 }
             }

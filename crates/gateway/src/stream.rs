@@ -2,20 +2,26 @@
 //! for no indirection: a kind is a variant.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::BytesMut;
 use rustls_pki_types::CertificateDer;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
-use crate::closing::{close_socket, close_tls};
+use crate::closing::{close_socket, close_tls_stream};
 use crate::limits::Limits;
+use crate::tls_stream::TlsStream;
+
+/// Read at once where there is no TLS.
+const READ_BYTES: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(crate) enum DeviceStream {
-    Tls(TlsStream<TcpStream>),
+    /// Boxed: it is large, and moves on its way into the loop of the connection.
+    Tls(Box<TlsStream>),
     /// Of the plain listener, which is on loopback only.
     Tcp(TcpStream),
 }
@@ -24,28 +30,35 @@ impl DeviceStream {
     /// As the peer sent it, leaf first; empty where there is no TLS.
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
         match self {
-            Self::Tls(stream) => stream.get_ref().1.peer_certificates().unwrap_or_default(),
+            Self::Tls(stream) => stream.chain(),
             Self::Tcp(_) => &[],
         }
     }
 
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    /// Appends what has come to `input`: how many bytes; 0 is the end. An idle connection keeps no buffer.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, input: &mut BytesMut) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => stream.poll_read(cx, input),
+            Self::Tcp(stream) => {
+                let mut scratch = [const { MaybeUninit::<u8>::uninit() }; READ_BYTES];
+                let mut buffer = ReadBuf::uninit(&mut scratch);
+                ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+                input.extend_from_slice(buffer.filled());
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
         }
     }
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => stream.poll_write(cx, bytes),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => stream.poll_flush(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
@@ -53,7 +66,7 @@ impl DeviceStream {
     /// So that the peer sees an orderly end, whatever the kind.
     pub(crate) async fn close(self, limits: &Limits) {
         match self {
-            Self::Tls(stream) => close_tls(stream, limits).await,
+            Self::Tls(stream) => close_tls_stream(*stream, limits).await,
             Self::Tcp(stream) => close_socket(stream, limits).await,
         }
     }

@@ -5,8 +5,11 @@
 //! its inbox in the broker is bounded, so nobody waits for it.
 
 use std::collections::{HashSet, VecDeque};
+use std::future::poll_fn;
+use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use broker::{Claim, Delivery, Ended, Message, WillAtEnd, WillFate, WillOnDisconnect};
@@ -27,7 +30,7 @@ use super::goodbye;
 use super::meter::Meter;
 use super::rights::Rights;
 use crate::profile::Profile;
-use crate::socket::Reading;
+use crate::socket::{Reading, Turn};
 
 /// Unsent bytes at which nothing more is read: a client that only asks and never listens fills no memory.
 const OUT_PAUSES_READING_BYTES: usize = 256 * 1024;
@@ -113,6 +116,9 @@ impl<'a> Live<'a> {
             Woken::Standing => self.rights.renew().map_err(End::refused),
             Woken::Delivery(delivery) => {
                 self.deliver(delivery);
+                // Publishers that are ready as well get their turn first: what they have for this device goes out with
+                // this message, in one write.
+                give_way().await;
                 Ok(())
             }
             Woken::Settled(outcome) => self.acknowledge_settled(outcome),
@@ -196,6 +202,15 @@ impl<'a> Live<'a> {
         let unsent = session.out().len();
         let may_read = unsent < OUT_PAUSES_READING_BYTES && self.meter.may_read();
         let reading = if may_read && !session.is_waiting_for_answers() { Reading::On } else { Reading::Paused };
+        // While something moves, nobody need be asked to wake us: looking is enough.
+        let is_undisturbed = self.settling.is_empty()
+            && !shutdown.has_changed().unwrap_or(true)
+            && !self.claim.has_ended()
+            && !self.rights.has_changed()
+            && !self.timer.is_elapsed();
+        if is_undisturbed && let Some(turn) = socket.turn_at_once(input, session.out(), reading).await {
+            return turn_ended(turn);
+        }
         tokio::select! {
             biased;
             _ = shutdown.wait_for(|down| *down) => Err(End::refused(Refusal::ServerShutdown)),
@@ -213,10 +228,7 @@ impl<'a> Live<'a> {
             () = self.timer.as_mut() => Ok(Woken::Timer),
             () = self.meter.released() => Ok(Woken::Released),
             outcome = first_settled(&mut self.settling), if !self.settling.is_empty() => Ok(Woken::Settled(outcome)),
-            turn = socket.turn(input, session.out(), reading) => match turn {
-                Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
-                Err(error) => Err(End::Lost(error.to_string())),
-            },
+            turn = socket.turn(input, session.out(), reading) => turn_ended(turn),
             delivery = self.claim.next_delivery(), if delivering => Ok(Woken::Delivery(delivery)),
         }
     }
@@ -406,4 +418,25 @@ async fn publish_will(rights: &Rights, message: Message, origin: Origin) {
     if let Err(error) = rights.services().accept(message, origin).await {
         tracing::warn!(client_id = rights.client_id(), error = error.message, "a will could not be published");
     }
+}
+
+fn turn_ended(turn: io::Result<Turn>) -> Result<Woken, End> {
+    match turn {
+        Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
+        Err(error) => Err(End::Lost(error.to_string())),
+    }
+}
+
+/// To the end of the run queue, and no further: `yield_now` would ask the operating system for news as well.
+async fn give_way() {
+    let mut has_given_way = false;
+    poll_fn(|cx| {
+        if has_given_way {
+            return Poll::Ready(());
+        }
+        has_given_way = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
 }
