@@ -175,8 +175,8 @@ impl<'a> Live<'a> {
             }
             match action {
                 Action::Publish { publish, token } => self.publish(publish, token).await?,
-                Action::Subscribe(subscribe) => self.subscribe(subscribe).await,
-                Action::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe).await,
+                Action::Subscribe(subscribe) => Box::pin(self.subscribe(subscribe)).await,
+                Action::Unsubscribe(unsubscribe) => Box::pin(self.unsubscribe(&unsubscribe)).await,
                 Action::Release(packet_id) => {
                     self.claim.released(packet_id);
                     self.line.session.publish_released(packet_id);

@@ -84,7 +84,7 @@ pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, m
         input: BytesMut::new(),
         uptime,
     };
-    let end = match line.connect_packet(&mut shutdown).await {
+    let end = match Box::pin(line.connect_packet(&mut shutdown)).await {
         Err(end) => end,
         Ok(mut connect) => {
             let assigned_client_id = assign_client_id(&mut connect);
