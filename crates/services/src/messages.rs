@@ -1,6 +1,7 @@
 //! The one way in for messages, from whatever source: a device, a will, iot-data, the outbox, republish, the console.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 
 use broker::{BrokerError, Message, Qos, Receipt, Settling, Source};
 use domain::topic::BasicIngest;
@@ -28,6 +29,14 @@ pub struct Accepted {
 }
 
 impl Accepted {
+    fn of(settling: Settling) -> Self {
+        let mut accepted = Self::default();
+        if !settling.is_done() {
+            accepted.settling.push_back(settling);
+        }
+        accepted
+    }
+
     pub fn is_settled(&self) -> bool {
         self.settling.is_empty()
     }
@@ -55,7 +64,33 @@ impl Accepted {
     }
 }
 
+/// What became of a message so far.
+pub enum HandedIn {
+    Now(Accepted),
+    /// A rule fires, or the store has no room yet.
+    Later(Pin<Box<dyn Future<Output = Result<Accepted, Error>> + Send>>),
+}
+
 impl Services {
+    /// As `hand_in`, without waiting: most messages need not, and then nothing of the origin is copied, and no
+    /// connection's future keeps room for what others wait for.
+    pub fn hand_in_at_once(&self, message: Message, origin: &Origin) -> Result<HandedIn, Error> {
+        let is_ingested = BasicIngest::of(message.topic.as_str()).is_some();
+        if is_ingested || self.inner.rules.any_matches(&message.topic) {
+            let (services, origin) = (self.clone(), origin.clone());
+            return Ok(HandedIn::Later(Box::pin(async move { services.hand_in(message, origin).await })));
+        }
+        let source = Source { client_id: origin.client_id.as_deref(), receipt: origin.receipt.as_ref() };
+        let mut settling = self.inner.broker.publish_from(source, message).map_err(refused)?.settling;
+        if !settling.is_blocked() {
+            return Ok(HandedIn::Now(Accepted::of(settling)));
+        }
+        Ok(HandedIn::Later(Box::pin(async move {
+            settling.settle().await.map_err(refused)?;
+            Ok(Accepted::of(settling))
+        })))
+    }
+
     /// As `hand_in`, and waits until the message may be acknowledged.
     pub async fn accept(&self, message: Message, origin: Origin) -> Result<(), Error> {
         self.hand_in(message, origin).await?.settle().await

@@ -18,7 +18,7 @@ use mqtt::codec::VariableInteger;
 use mqtt::packet::{Publish, Reason, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
 use mqtt::session::PublishToken;
 use mqtt::{Action, Qos, TopicFilter, Version};
-use services::messages::{Accepted, Origin};
+use services::messages::{Accepted, HandedIn, Origin};
 use services::presence::Presence;
 use services::rates::RateExceeded;
 use tokio::sync::watch;
@@ -293,10 +293,10 @@ impl<'a> Live<'a> {
             self.profile.check_retain(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
             self.rights.may_retain(&publish.topic)?;
         }
-        let mut origin = self.origin.clone();
-        if publish.qos == Qos::ExactlyOnce {
-            origin.receipt = publish.packet_id.and_then(|packet_id| self.claim.receipt(packet_id));
-        }
+        let receipt = match publish.qos {
+            Qos::ExactlyOnce => publish.packet_id.and_then(|packet_id| self.claim.receipt(packet_id)),
+            _ => None,
+        };
         let message = Message {
             topic: publish.topic,
             payload: publish.payload,
@@ -304,7 +304,15 @@ impl<'a> Live<'a> {
             retain: publish.retain,
             properties: self.profile.message_properties(publish.properties),
         };
-        self.rights.services().hand_in(message, origin).await.map_err(refusal_of)
+        let services = self.rights.services();
+        let handed_in = match receipt {
+            Some(_) => services.hand_in_at_once(message, &Origin { receipt, ..self.origin.clone() }),
+            None => services.hand_in_at_once(message, &self.origin),
+        };
+        match handed_in.map_err(refusal_of)? {
+            HandedIn::Now(accepted) => Ok(accepted),
+            HandedIn::Later(accepting) => accepting.await.map_err(refusal_of),
+        }
     }
 
     /// One fsync is for many: those that were settled by the same one are acknowledged in the same write.
