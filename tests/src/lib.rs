@@ -4,6 +4,7 @@
 mod aws;
 mod field_device;
 mod kept;
+mod metrics_page;
 mod mosquitto;
 mod openssl;
 mod operator;
@@ -14,6 +15,7 @@ mod server;
 pub use aws::Aws;
 pub use field_device::FieldDevice;
 pub use kept::{Inhabitants, LOG_GROUP, fill};
+pub use metrics_page::MetricsPage;
 pub use mosquitto::{Credential, Mosquitto};
 pub use openssl::{KeyKind, OpenSsl};
 pub use operator::{Operator, actions_on_all};

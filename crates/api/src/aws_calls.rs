@@ -1,8 +1,10 @@
 //! AWS calls of functions: the same operations, inputs and checks as over HTTP, without HTTP.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use serde_json::{Value, json};
+use services::metrics::{ApiCall, CalledFrom};
 use services::{AwsCall, AwsCallError, AwsCalls, Caller, Error, Step};
 
 use crate::errors::{self, Fault, fault};
@@ -51,6 +53,7 @@ impl Api {
                 request_id: op.request_id,
             });
         };
+        let begun = Instant::now();
         let outcome = match service.operation(&call.operation) {
             Some(operation) => {
                 let answer = dispatch::call(&self.inner.services, &op, service, operation, call.input).await;
@@ -59,7 +62,15 @@ impl Api {
             None => Err(fault(service, unknown(service, &call.operation))),
         };
         self.inner.services.config().checkpoints.pass(Step::FunctionCalled, &call.operation);
-        outcome.map_err(|error| failure(service, &error, op.request_id))
+        let outcome = outcome.map_err(|error| failure(service, &error, op.request_id));
+        self.inner.services.metrics().api.answered(&ApiCall {
+            service: service.name,
+            operation: service.operation(&call.operation).map(|operation| operation.name),
+            status: outcome.as_ref().map_or_else(|failure| failure.status, |_| 200),
+            from: CalledFrom::Function,
+            time: begun.elapsed(),
+        });
+        outcome
     }
 }
 

@@ -1,8 +1,11 @@
 //! One request from head to answer: who asks, what for, the body, the verb, the protocol's words.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use domain::sigv4::Claim;
 use serde_json::Value;
+use services::metrics::{ApiCall, CalledFrom};
 use services::{Credential, Error, Op, Via};
 
 use crate::authentication::{self, IsGlobal};
@@ -67,7 +70,12 @@ impl Opened {
 impl Api {
     /// `Err` is the answer already.
     pub(crate) fn open(&self, head: &Head, request_id: &str) -> Result<Opened, Box<Answer>> {
-        let refuse = |service, fault| Box::new(refused(service, fault, request_id));
+        let begun = Instant::now();
+        let refuse = |service: &'static Service, fault| {
+            let answer = refused(service, fault, request_id);
+            self.count(service, None, answer.status, begun);
+            Box::new(answer)
+        };
         let claim = authentication::claim(head).map_err(|fault| refuse(guessed(head), fault))?;
         let credential = authentication::credential(&self.inner.services, &claim);
         let Some(service) = catalog::signed_for(&claim.service) else {
@@ -82,6 +90,32 @@ impl Api {
     }
 
     pub(crate) async fn finish(&self, opened: Opened, head: &Head, body: Bytes, request_id: &str, via: Via) -> Answer {
+        let begun = Instant::now();
+        let service = opened.service;
+        let (operation, answer) = self.called(opened, head, body, request_id, via).await;
+        self.count(service, operation, answer.status, begun);
+        answer
+    }
+
+    fn count(&self, service: &Service, operation: Option<&Operation>, status: u16, begun: Instant) {
+        self.inner.services.metrics().api.answered(&ApiCall {
+            service: service.name,
+            operation: operation.map(|operation| operation.name),
+            status,
+            from: CalledFrom::Http,
+            time: begun.elapsed(),
+        });
+    }
+
+    /// The operation, where the request is good enough to have one.
+    async fn called(
+        &self,
+        opened: Opened,
+        head: &Head,
+        body: Bytes,
+        request_id: &str,
+        via: Via,
+    ) -> (Option<&'static Operation>, Answer) {
         let Opened { service, claim, credential, target } = opened;
         let op = Op {
             caller: credential.caller.clone(),
@@ -90,17 +124,18 @@ impl Api {
             via: Some(via),
         };
         if let Err(fault) = self.inner.keys.verify(head, &body, &claim, &credential, op.now) {
-            return refused(service, fault, request_id);
+            return (None, refused(service, fault, request_id));
         }
         let (operation, input) = match read(service, target, head, &body) {
             Ok(read) => read,
-            Err(fault) => return refused(service, fault, request_id),
+            Err(fault) => return (None, refused(service, fault, request_id)),
         };
         drop(body);
-        match dispatch::call(&self.inner.services, &op, service, operation, input).await {
+        let answer = match dispatch::call(&self.inner.services, &op, service, operation, input).await {
             Ok(output) => answered(service, operation, output, request_id),
             Err(error) => failed(service, &error, request_id),
-        }
+        };
+        (Some(operation), answer)
     }
 
     /// For a request whose head is out of form: there is no operation, and no signature was looked at.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
+use services::metrics::Exposition;
 use tokio::time::{Duration, Instant};
 
 use crate::Api;
@@ -14,9 +15,14 @@ use crate::message::Answer;
 /// Anybody may ask, any number of times; the answer is made once in this time.
 const KEPT: Duration = Duration::from_secs(1);
 
-/// What the binary adds: listeners, certificate, disk.
+/// What the binary adds.
 #[derive(Clone)]
-pub struct Surroundings(pub Arc<dyn Fn() -> Map<String, Value> + Send + Sync>);
+pub struct Surroundings {
+    /// Members of the health page: listeners, certificate, disk.
+    pub health: Arc<dyn Fn() -> Map<String, Value> + Send + Sync>,
+    /// Families of the metrics page: the process, certificate, disk.
+    pub metrics: Arc<dyn Fn(&mut Exposition) + Send + Sync>,
+}
 
 impl fmt::Debug for Surroundings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,7 +32,7 @@ impl fmt::Debug for Surroundings {
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self(Arc::new(Map::new))
+        Self { health: Arc::new(Map::new), metrics: Arc::new(|_| {}) }
     }
 }
 
@@ -110,7 +116,7 @@ impl Api {
             },
         });
         if let Some(body) = body.as_object_mut() {
-            body.extend((self.inner.settings.surroundings.0)());
+            body.extend((self.inner.settings.surroundings.health)());
         }
         Answer::new(if status == "ok" { 200 } else { 503 }, "application/json", body.to_string())
     }

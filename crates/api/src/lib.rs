@@ -16,6 +16,7 @@ mod json;
 mod json_1_1;
 mod limits;
 mod message;
+mod metrics_page;
 mod model;
 mod own_pages;
 mod query;
@@ -64,6 +65,7 @@ struct Inner {
     keys: authentication::SigningKeys,
     large_bodies: Semaphore,
     health: health::HealthState,
+    metrics_page: metrics_page::MetricsPage,
 }
 
 impl Api {
@@ -75,6 +77,7 @@ impl Api {
                 keys: authentication::SigningKeys::default(),
                 large_bodies: Semaphore::new(limits::LARGE_BODIES_MAX),
                 health: health::HealthState::default(),
+                metrics_page: metrics_page::MetricsPage::default(),
             }),
         }
     }

@@ -1,4 +1,4 @@
-//! `/_landfall/...`: what AWS has no operation for. Health and the root CA are for anybody who can reach the port;
+//! `/_landfall/...`: what AWS has no operation for. Health, metrics and the root CA are for anybody who can reach the port;
 //! admission records and the inspection are for the account's root, events of functions also for roles that may.
 
 use bytes::Bytes;
@@ -37,6 +37,7 @@ impl Api {
         }
         match (head.method.as_str(), page) {
             ("GET", "health") => self.health(),
+            ("GET", "metrics") => self.metrics_page(),
             ("GET", "root-ca.pem") => {
                 Answer::new(200, "application/x-pem-file", self.inner.settings.root_ca_pem.clone())
             }

@@ -8,6 +8,7 @@ use broker::Broker;
 use rustls_pki_types::CertificateDer;
 use services::Services;
 use services::admission::{Recorded, Refused};
+use services::metrics::Metrics;
 use services::places::{NoPlace, Place, Places};
 
 use crate::limits::Limits;
@@ -43,7 +44,8 @@ impl Gateway {
             let services = services.clone();
             move |leaf, server_name| services.judge_handshake(leaf, server_name)
         });
-        let tls = TlsDoor::new(judge, identity, services.config().endpoint_names.clone(), &limits)?;
+        let names = services.config().endpoint_names.clone();
+        let tls = TlsDoor::new(judge, identity, names, &limits, services.metrics().clone())?;
         let places = Places::new(limits.connections_max, limits.connections_per_address_max);
         let inner = Inner { services, broker, tls, limits, places, connections: AtomicU64::new(1) };
         Ok(Self { inner: Arc::new(inner) })
@@ -56,6 +58,10 @@ impl Gateway {
 
     pub(crate) fn services(&self) -> &Services {
         &self.inner.services
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.inner.services.metrics()
     }
 
     pub(crate) fn broker(&self) -> &Broker {

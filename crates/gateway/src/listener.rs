@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::admission::Refusal;
 use services::admission::Refused;
+use services::metrics::Stage;
 use services::places::{NoPlace, Place};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -107,6 +108,7 @@ async fn serve_socket(
     _place: Place,
     shutdown: watch::Receiver<bool>,
 ) {
+    let _open = gateway.metrics().connections.open.enter();
     tcp::settle(&socket, peer.connection, gateway.limits());
     match door {
         Door::Mqtt => serve_tls(&gateway, socket, peer, shutdown).await,
@@ -135,6 +137,7 @@ async fn serve_tls(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shu
     match arrived {
         Ok(arrival) => connection::serve(gateway, arrival, peer, shutdown).await,
         Err(ended) => {
+            gateway.metrics().connections.refused(&ended.refused.refusal, Stage::Handshake);
             gateway.record(&peer, &ended.refused, &ended.chain);
             Box::pin(ended.left.close(gateway.limits())).await;
         }
@@ -179,6 +182,7 @@ struct Overload {
 
 impl Overload {
     fn turn_away(&mut self, gateway: &Gateway, source: SocketAddr, local: SocketAddr, why: NoPlace) {
+        gateway.metrics().connections.turned_away();
         if self.recorded.is_some_and(|at| at.elapsed() < OVERLOAD_RECORD_PAUSE) {
             self.unrecorded = self.unrecorded.saturating_add(1);
             return;

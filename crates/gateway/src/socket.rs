@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::take;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
@@ -16,6 +17,9 @@ const TURN_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct DeviceSocket {
     stream: DeviceStream,
     unflushed: bool,
+    /// Of MQTT, since they were taken last.
+    received_bytes: u64,
+    sent_bytes: u64,
 }
 
 /// What a turn did.
@@ -36,7 +40,7 @@ pub(crate) enum Reading {
 
 impl DeviceSocket {
     pub(crate) fn new(stream: DeviceStream) -> Self {
-        Self { stream, unflushed: false }
+        Self { stream, unflushed: false, received_bytes: 0, sent_bytes: 0 }
     }
 
     /// As sent, leaf first.
@@ -46,6 +50,11 @@ impl DeviceSocket {
 
     pub(crate) fn into_stream(self) -> DeviceStream {
         self.stream
+    }
+
+    /// Received and sent since it was asked last.
+    pub(crate) fn take_moved_bytes(&mut self) -> (u64, u64) {
+        (take(&mut self.received_bytes), take(&mut self.sent_bytes))
     }
 
     /// Takes off `out` what it wrote, appends to `input` what it read. Cancel safe: what moved is in the buffers.
@@ -106,6 +115,7 @@ impl DeviceSocket {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Turn::Eof)),
                 Poll::Ready(Ok(bytes)) => {
                     turn_bytes += bytes;
+                    self.received_bytes += bytes as u64;
                     moved = true;
                 }
             }
@@ -126,6 +136,7 @@ impl DeviceSocket {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => {
                     out.advance(count);
+                    self.sent_bytes += count as u64;
                     self.unflushed = true;
                     moved = true;
                 }

@@ -14,8 +14,9 @@ use rustls::server::{Acceptor, ClientHello};
 use rustls::{CertificateError, HandshakeKind, InvalidMessage, ServerConfig, version};
 use rustls_pki_types::CertificateDer;
 use services::admission::Refused;
+use services::metrics::Metrics;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -42,6 +43,7 @@ pub struct TlsDoor {
     leaves: Arc<RecentLeaves>,
     handshakes: Handshakes,
     timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +83,7 @@ impl TlsDoor {
         identity: Arc<ServerIdentity>,
         endpoint_names: Vec<String>,
         limits: &Limits,
+        metrics: Arc<Metrics>,
     ) -> Result<Self, rustls::Error> {
         let judge = Arc::new(judge);
         let leaves = Arc::new(RecentLeaves::default());
@@ -94,6 +97,7 @@ impl TlsDoor {
             leaves,
             handshakes: Handshakes::new(limits.handshakes_max, limits.handshakes_per_address_max),
             timeout: limits.handshake_timeout,
+            metrics,
         })
     }
 
@@ -107,16 +111,22 @@ impl TlsDoor {
         };
         peer.learn_hello(&start.client_hello(), &self.endpoint_names);
         let config = self.config_for(&start.client_hello(), peer.server_name);
+        let measured = &self.metrics.connections;
+        let (waiting, hello_at) = (measured.handshakes_waiting.enter(), Instant::now());
         let Ok(Some(_turn)) = timeout(self.timeout, self.handshakes.turn(peer.source.ip())).await else {
             let refusal = Refusal::Overloaded("too many handshakes at once".to_owned());
             return Err(HandshakeEnded::new(refusal, Left::Socket(start.io)));
         };
+        drop(waiting);
+        let (_running, turn_at) = (measured.handshakes_running.enter(), Instant::now());
+        measured.handshake_wait.observe_time(turn_at - hello_at);
         let stream =
             match timeout(self.timeout, self.handshakes.in_steps(start.into_stream(config).into_fallible())).await {
                 Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, Left::Nothing)),
                 Ok(Err((error, socket))) => return Err(HandshakeEnded::of_error(&error, Left::Socket(socket))),
                 Ok(Ok(stream)) => stream,
             };
+        measured.handshake_time.observe_time(turn_at.elapsed());
         self.accepted(stream, peer)
     }
 

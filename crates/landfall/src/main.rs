@@ -21,6 +21,7 @@ mod explain;
 mod factory;
 mod health;
 mod open_files;
+mod process_metrics;
 mod run_file;
 mod serve;
 mod server_certificate;

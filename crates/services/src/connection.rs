@@ -94,6 +94,7 @@ impl Services {
                 self.must_allow(&current, facts, IotAction::RetainPublish, topic).map_err(refused)?;
             }
         }
+        self.metrics().onboarding.connected(facts.certificate_id, self.now());
         Ok(Admitted { standing })
     }
 

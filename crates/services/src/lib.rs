@@ -26,6 +26,7 @@ pub mod lambda;
 pub mod logs;
 mod message_headers;
 pub mod messages;
+pub mod metrics;
 pub mod op;
 mod outbox;
 pub mod places;
@@ -55,11 +56,12 @@ use admission_record::Admissions;
 use basic_ingest::RulesNotFound;
 use broker::Broker;
 use connection::Standings;
-use functions::Functions;
+use functions::{Functions, Invocation, InvokeError, Outcome};
 use invocation::Invocations;
 use iot::ca_index::CaIndex;
 use iot::issuer::Issuer;
 use logs::LogJournals;
+use metrics::Metrics;
 use policy_documents::PolicyDocuments;
 use presence::Versions;
 use rates::Rates;
@@ -91,6 +93,7 @@ struct Inner {
     admissions: Admissions,
     logs: LogJournals,
     invocations: Invocations,
+    metrics: Arc<Metrics>,
     /// Rings when an outbox row has been committed.
     outbox: Notify,
     /// Held by the one transaction that others were faster than too often.
@@ -124,6 +127,7 @@ impl Services {
                 versions: Versions::default(),
                 policy_documents: PolicyDocuments::default(),
                 invocations: Invocations::default(),
+                metrics: Arc::default(),
                 outbox: Notify::new(),
                 contended: tokio::sync::Mutex::default(),
             }),
@@ -174,5 +178,14 @@ impl Services {
 
     pub(crate) fn functions(&self) -> &Functions {
         &self.inner.functions
+    }
+
+    /// Whoever runs a function runs it here, so that each run is counted.
+    pub(crate) async fn run_function(&self, invocation: Invocation) -> Result<Outcome, InvokeError> {
+        let metrics = &self.inner.metrics.invocations;
+        let _running = metrics.running.enter();
+        let outcome = self.inner.functions.invoke(invocation).await;
+        metrics.ended(&outcome);
+        outcome
     }
 }

@@ -195,6 +195,11 @@ impl Services {
             return Ok(Delivery::Delivered);
         }
         self.inner.config.checkpoints.pass(Step::Delivered, "");
+        let metrics = self.metrics();
+        metrics.invocations.events_received.add(rows.len() as u64);
+        if row.registered_at.is_none() {
+            metrics.onboarding.event_delivered(row.at, self.now(), rows.first().map(|row| row.id.as_str()));
+        }
         self.start_stored(&rows);
         // Whoever hears of it finds the rest done. A crash in between loses it for subscribers, never for rules.
         self.inner.broker.publish(message).map_err(refused)?.settled().await.map_err(refused)?;

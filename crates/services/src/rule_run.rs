@@ -46,6 +46,8 @@ impl Services {
         let now = self.now();
         let trace_id = random::uuid();
         let mut fired = Fired::default();
+        let metrics = &self.metrics().rules;
+        metrics.topic_match.add(rules.len() as u64);
         for rule in rules {
             let input = Input {
                 topic: message.topic.as_str(),
@@ -59,10 +61,13 @@ impl Services {
                 seed: random::bytes(),
             };
             let Outcome::Emit(payload) = rule.statement.evaluate(&input) else { continue };
+            metrics.executed.add(1);
             let run = Run { rule, input: &input, origin, now };
             let mut failures = Vec::new();
             for action in &rule.actions {
-                if let Err(failure) = self.run_action(&run, action, &payload, &mut fired) {
+                let result = self.run_action(&run, action, &payload, &mut fired);
+                metrics.action(action.name(), &result);
+                if let Err(failure) = result {
                     self.log_failure(&run, &failure);
                     failures.push(failure);
                 }
@@ -71,7 +76,9 @@ impl Services {
                 let document: Bytes = error_document(&run, &failures).to_string().into();
                 let input = Input { payload: &document, ..input.clone() };
                 let run = Run { input: &input, ..run };
-                if let Err(failure) = self.run_action(&run, error_action, &document, &mut fired) {
+                let result = self.run_action(&run, error_action, &document, &mut fired);
+                metrics.error_action(error_action.name(), &result);
+                if let Err(failure) = result {
                     self.log_failure(&run, &failure);
                 }
             }

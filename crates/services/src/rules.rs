@@ -30,6 +30,16 @@ pub(crate) enum RuleAction {
     Republish(Box<Republish>),
 }
 
+impl RuleAction {
+    /// As the action is called in a rule.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Lambda(_) => "lambda",
+            Self::Republish(_) => "republish",
+        }
+    }
+}
+
 /// Every enabled rule, replaced as a whole when one changes. AWS allows an account 1,000.
 #[derive(Default)]
 pub(crate) struct RuleSet {

@@ -8,9 +8,11 @@
 mod apply;
 mod blobs;
 mod commit;
+mod counters;
 mod directory;
 mod engine;
 mod error;
+mod histogram;
 mod journal;
 mod limits;
 mod proposal;
@@ -21,7 +23,9 @@ mod writer;
 
 pub use blobs::{BlobHold, BlobId, Blobs};
 pub use commit::{Change, Commit, Expect, Record, Write};
+pub use counters::StoreCounters;
 pub use error::{CommitError, StoreError};
+pub use histogram::{Distribution, Histogram};
 pub use journal::{Entry, Journal, JournalBounds, JournalUsage, StreamFacts};
 pub use limits::{
     APPEND_BYTES_MAX, BLOB_BYTES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, ENTRY_BYTES_MAX, KEY_BYTES_MAX,

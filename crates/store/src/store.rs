@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, TryAcquireError, mpsc, watch};
 
 use crate::blobs::Blobs;
 use crate::commit::{Change, Commit, Record, Write};
+use crate::counters::StoreCounters;
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::{CommitError, StoreError};
@@ -156,6 +157,11 @@ impl Store {
     /// is closed.
     pub fn watch(&self, prefix: &[u8]) -> mpsc::UnboundedReceiver<Change> {
         self.inner.view.watchers.add(prefix)
+    }
+
+    /// What was written since the store was opened.
+    pub fn counters(&self) -> StoreCounters {
+        self.inner.view.counters.snapshot()
     }
 
     /// Why nothing is written any more, if so.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use crate::apply::{Outcome, apply};
+use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::error::{CommitError, StoreError};
 use crate::limits::{DEFERRED_PATIENCE, GROUP_BYTES_MAX, GROUP_COMMITS_MAX};
@@ -21,6 +22,7 @@ pub(crate) struct View {
     failure: OnceLock<StoreError>,
     pub(crate) watchers: Watchers,
     pub(crate) bells: QueueBells,
+    pub(crate) counters: Counters,
 }
 
 impl View {
@@ -30,6 +32,7 @@ impl View {
             failure: OnceLock::new(),
             watchers: Watchers::default(),
             bells: QueueBells::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -79,12 +82,15 @@ fn gather(first: Proposal, queue: &Receiver<Proposal>) -> Vec<Proposal> {
 }
 
 fn commit_group(view: &View, group: Vec<Proposal>) {
+    let begun = Instant::now();
     let verdicts = match view.failure() {
         Some(failure) => Err(failure.clone()),
         None => view.with_engine(|engine| engine.transact(|draft| apply_all(draft, &group))),
     };
     match verdicts {
         Ok(verdicts) => {
+            let applied = verdicts.iter().filter(|verdict| verdict.is_ok()).count();
+            view.counters.group_written(applied, verdicts.len() - applied, begun.elapsed());
             for (proposal, verdict) in group.iter().zip(&verdicts) {
                 if let Ok(revision) = verdict {
                     view.watchers.tell(*revision, &proposal.commit.writes);
@@ -97,6 +103,7 @@ fn commit_group(view: &View, group: Vec<Proposal>) {
         }
         Err(error) => {
             stop_writing(view, &error);
+            view.counters.group_failed(group.len());
             let failure = view.failure().unwrap_or(&error);
             for proposal in group {
                 proposal.answer(Err(CommitError::Store(failure.clone())));

@@ -2,6 +2,7 @@
 
 use broker::Delivery;
 use mqtt::session::NotDelivered;
+use services::metrics::Dropped;
 
 use super::live::Live;
 
@@ -31,6 +32,7 @@ impl Live<'_> {
     pub(super) fn deliver(&mut self, delivery: Delivery) {
         let message = &delivery.message;
         if !self.rights.may_receive(&message.topic) {
+            self.count_dropped(Dropped::NotAuthorized);
             tracing::debug!(
                 client_id = self.rights.client_id(),
                 topic = message.topic.as_str(),
@@ -42,8 +44,11 @@ impl Live<'_> {
             Ok(packet_id) => {
                 self.claim.sent(&delivery, packet_id);
                 self.meter.delivered();
+                self.traffic.sent(delivery.qos);
             }
             Err(why @ (NotDelivered::Expired | NotDelivered::TooLarge)) => {
+                let is_expired = why == NotDelivered::Expired;
+                self.count_dropped(if is_expired { Dropped::Expired } else { Dropped::TooLarge });
                 tracing::debug!(client_id = self.rights.client_id(), ?why, "a message was dropped");
                 self.claim.settled(&delivery);
             }

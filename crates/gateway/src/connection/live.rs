@@ -19,6 +19,7 @@ use mqtt::packet::{Publish, Reason, ReasonCode, Subscribe, Subscription, Unsubsc
 use mqtt::session::PublishToken;
 use mqtt::{Action, Qos, TopicFilter, Version};
 use services::messages::{Accepted, HandedIn, Origin};
+use services::metrics::{self, Outcome};
 use services::presence::Presence;
 use services::rates::RateExceeded;
 use tokio::sync::watch;
@@ -47,12 +48,21 @@ pub(super) struct Live<'a> {
     filters: HashSet<TopicFilter>,
     origin: Origin,
     /// Messages of the client that are on their way to the disk, in their order; bounded by the session's receive maximum.
-    settling: VecDeque<(Accepted, PublishToken)>,
+    settling: VecDeque<(Accepted, Asked)>,
     /// Whether an operator ended the connection, and its will with it.
     will_is_prevented: bool,
     /// Of clients that have lifecycle events.
     presence: Option<Presence>,
     pub(super) meter: Meter,
+    pub(super) traffic: metrics::Turn,
+}
+
+/// A publish that is to be answered.
+#[derive(Debug)]
+pub(super) struct Asked {
+    token: PublishToken,
+    pub(super) qos: Qos,
+    pub(super) is_retained: bool,
 }
 
 /// What woke the loop.
@@ -81,7 +91,21 @@ impl<'a> Live<'a> {
         let filters = if claim.is_resumed() { claim.filters().into_iter().collect() } else { HashSet::new() };
         let (settling, meter) = (VecDeque::new(), Meter::new(profile));
         let will_is_prevented = false;
-        Self { line, profile, rights, claim, timer, filters, origin, settling, will_is_prevented, presence, meter }
+        let traffic = metrics::Turn::default();
+        Self {
+            line,
+            profile,
+            rights,
+            claim,
+            timer,
+            filters,
+            origin,
+            settling,
+            will_is_prevented,
+            presence,
+            meter,
+            traffic,
+        }
     }
 
     pub(super) async fn announce_connected(&self, address: IpAddr) {
@@ -92,6 +116,7 @@ impl<'a> Live<'a> {
     pub(super) async fn run(&mut self, shutdown: &mut watch::Receiver<bool>) -> End {
         loop {
             if let Err(end) = self.turn(shutdown).await {
+                self.add_up();
                 if let End::Refused(refused) = &end {
                     // MQTT 5 is told; nothing happens where the session itself has ended.
                     self.line.session.close(goodbye::disconnect(&refused.refusal));
@@ -110,6 +135,7 @@ impl<'a> Live<'a> {
         let read_bytes = waiting_bytes.saturating_sub(self.line.input.len());
         let written_bytes = self.line.session.out().len().saturating_sub(unsent_bytes);
         self.meter.count_turn(self.rights.services(), read_bytes + written_bytes);
+        self.add_up();
         // Before anything is sent that says so.
         self.save().await?;
         match self.wait(shutdown).await? {
@@ -248,25 +274,32 @@ impl<'a> Live<'a> {
     /// QoS 0. With QoS 1, MQTT 5 says so in the PUBACK, and the connection stays.
     async fn publish(&mut self, publish: Publish, token: PublishToken) -> Result<(), End> {
         self.profile.check_properties(&publish.properties).map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
+        let asked = Asked { token, qos: publish.qos, is_retained: publish.retain };
         if let Err(exceeded) = self.meter.publish(self.rights.services()) {
-            self.discard(token, exceeded);
+            self.discard(asked, exceeded);
             return Ok(());
         }
         match self.hand_in(publish).await {
             Ok(accepted) if accepted.is_settled() => {
-                self.line.session.publish_accepted(token);
+                self.acknowledge(asked);
                 Ok(())
             }
             Ok(accepted) => {
-                self.settling.push_back((accepted, token));
+                self.settling.push_back((accepted, asked));
                 Ok(())
             }
-            Err(refused) => self.refuse(refused, token),
+            Err(refused) => self.refuse(refused, asked),
         }
     }
 
-    fn refuse(&mut self, refused: Refusal, token: PublishToken) -> Result<(), End> {
-        self.line.session.publish_refused(token, goodbye::publish_refused(&refused));
+    fn acknowledge(&mut self, asked: Asked) {
+        self.count_accepted(&asked);
+        self.line.session.publish_accepted(asked.token);
+    }
+
+    fn refuse(&mut self, refused: Refusal, asked: Asked) -> Result<(), End> {
+        self.count_refused(&asked, Outcome::of_refusal(&refused));
+        self.line.session.publish_refused(asked.token, goodbye::publish_refused(&refused));
         if self.line.session.is_closed() {
             return Err(End::refused(refused));
         }
@@ -276,7 +309,9 @@ impl<'a> Live<'a> {
     }
 
     /// As AWS discards what is beyond its rates; MQTT 5 has a word for it, where there is an acknowledgement.
-    fn discard(&mut self, token: PublishToken, exceeded: RateExceeded) {
+    fn discard(&mut self, asked: Asked, exceeded: RateExceeded) {
+        self.count_refused(&asked, Outcome::Throttle);
+        let token = asked.token;
         let session = &mut self.line.session;
         match session.version() {
             Version::V5 if !token.is_at_most_once() => {
@@ -319,10 +354,10 @@ impl<'a> Live<'a> {
     fn acknowledge_settled(&mut self, outcome: Result<(), services::Error>) -> Result<(), End> {
         let mut next = Some(outcome);
         while let Some(outcome) = next {
-            let Some((_, token)) = self.settling.pop_front() else { return Ok(()) };
+            let Some((_, asked)) = self.settling.pop_front() else { return Ok(()) };
             match outcome {
-                Ok(()) => self.line.session.publish_accepted(token),
-                Err(error) => self.refuse(refusal_of(error), token)?,
+                Ok(()) => self.acknowledge(asked),
+                Err(error) => self.refuse(refusal_of(error), asked)?,
             }
             next = self.settling.front_mut().and_then(|(accepted, _)| accepted.try_settle());
         }
@@ -341,6 +376,7 @@ impl<'a> Live<'a> {
             code
         };
         let codes: Vec<ReasonCode> = subscribe.subscriptions.into_iter().map(&mut answer).collect();
+        self.count_subscribed(&codes);
         self.line.session.subscribe_answered(subscribe.packet_id, codes);
         let (services, presence) = (self.rights.services(), self.presence.as_ref());
         Box::pin(services.announce_subscribed(presence, &self.origin, &granted)).await;
@@ -392,13 +428,14 @@ impl<'a> Live<'a> {
             ReasonCode::Success
         };
         let codes: Vec<ReasonCode> = unsubscribe.filters.iter().map(answer).collect();
+        self.count_unsubscribed(&codes);
         self.line.session.unsubscribe_answered(unsubscribe.packet_id, codes);
         let (services, presence) = (self.rights.services(), self.presence.as_ref());
         Box::pin(services.announce_unsubscribed(presence, &self.origin, &left)).await;
     }
 }
 
-async fn first_settled(settling: &mut VecDeque<(Accepted, PublishToken)>) -> Result<(), services::Error> {
+async fn first_settled(settling: &mut VecDeque<(Accepted, Asked)>) -> Result<(), services::Error> {
     match settling.front_mut() {
         Some((accepted, _)) => accepted.settle().await,
         None => std::future::pending().await,

@@ -11,6 +11,7 @@ mod goodbye;
 mod live;
 mod meter;
 mod rights;
+mod traffic;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use domain::admission::Refusal;
 use domain::x509::Certificate;
 use mqtt::packet::Connect;
 use mqtt::{Action, Session};
+use services::metrics::Stage;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -84,9 +86,12 @@ pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, m
         input: BytesMut::new(),
         uptime,
     };
+    let metrics = &gateway.metrics().connections;
+    let mut stage = Stage::Connect;
     let end = match Box::pin(line.connect_packet(&mut shutdown)).await {
         Err(end) => end,
         Ok(mut connect) => {
+            let connect_at = Instant::now();
             let assigned_client_id = assign_client_id(&mut connect);
             peer.learn_client_id(&connect.client_id);
             match Box::pin(admission::admit(gateway, &mut line, &peer, presented, &connect)).await {
@@ -102,16 +107,29 @@ pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, m
                     let claiming = claiming::claim(gateway, &mut line, &admitted, &connect, assigned_client_id);
                     match Box::pin(claiming).await {
                         Err(end) => end,
-                        Ok(claim) => live(&mut line, admitted, claim, *connect, &peer, &mut shutdown).await,
+                        Ok(claim) => {
+                            stage = Stage::Live;
+                            let _connected = metrics.connected(connect.version, connect_at.elapsed());
+                            live(&mut line, admitted, claim, *connect, &peer, &mut shutdown).await
+                        }
                     }
                 }
             }
         }
     };
     match &end {
-        End::Refused(refused) => gateway.record(&peer, refused, line.socket.chain()),
-        End::ByClient => tracing::debug!(connection = peer.connection, "the client disconnected"),
-        End::Lost(why) => tracing::debug!(connection = peer.connection, why, "the connection was lost"),
+        End::Refused(refused) => {
+            metrics.refused(&refused.refusal, stage);
+            gateway.record(&peer, refused, line.socket.chain());
+        }
+        End::ByClient => {
+            metrics.client_disconnected();
+            tracing::debug!(connection = peer.connection, "the client disconnected");
+        }
+        End::Lost(why) => {
+            metrics.lost();
+            tracing::debug!(connection = peer.connection, why, "the connection was lost");
+        }
     }
     // Boxed: no connection is to keep room for its end while it lasts.
     Box::pin(line.close(gateway)).await;

@@ -110,7 +110,7 @@ struct Knock {
 }
 
 async fn knock_on(registry: Registry, limits: Limits) -> Knock {
-    let door = TlsDoor::new(registry.judge(), SERVER.identity.clone(), Vec::new(), &limits).unwrap();
+    let door = TlsDoor::new(registry.judge(), SERVER.identity.clone(), Vec::new(), &limits, Arc::default()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let outcome = tokio::spawn(async move {
@@ -409,7 +409,8 @@ async fn sessions_are_not_resumed() {
         let tls = client().with_device(&device, &[]).unwrap().with_versions(versions);
         let config = Arc::new(tls.config().unwrap());
         let judge = Registry::of(&EC_CA).judge();
-        let door = TlsDoor::new(judge, SERVER.identity.clone(), Vec::new(), &Limits::default()).unwrap();
+        let door =
+            TlsDoor::new(judge, SERVER.identity.clone(), Vec::new(), &Limits::default(), Arc::default()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         for round in 0..2 {
             let connect = async {

@@ -57,6 +57,7 @@ pub struct Session {
     /// What came of the application's calls, for the next `poll_action`.
     pending: VecDeque<Action>,
     will_is_discarded: bool,
+    pings: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +112,7 @@ impl Session {
             writer: Writer::new(),
             pending: VecDeque::new(),
             will_is_discarded: false,
+            pings: 0,
         }
     }
 
@@ -169,6 +171,11 @@ impl Session {
             Phase::Deciding | Phase::Closed => None,
         };
         silence_ms_max.map(|silence_ms| self.heard_ms.saturating_add(silence_ms))
+    }
+
+    /// PINGREQs that were answered since this was asked last.
+    pub fn take_pings(&mut self) -> u32 {
+        std::mem::take(&mut self.pings)
     }
 
     /// Reads packets off the front of `input` until one of them needs the application, or no whole one is left.
@@ -324,6 +331,7 @@ impl Session {
             (_, Packet::Subscribe(subscribe)) => self.subscribe(subscribe),
             (_, Packet::Unsubscribe(unsubscribe)) => Some(Action::Unsubscribe(unsubscribe)),
             (_, Packet::PingReq) => {
+                self.pings = self.pings.saturating_add(1);
                 self.writer.write(&Packet::PingResp);
                 None
             }

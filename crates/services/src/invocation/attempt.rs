@@ -84,7 +84,7 @@ impl Services {
         };
         let logs = self.logs().sink_of_function(&function.name);
         let invocation = Invocation { function: function.clone(), request_id: row.request_id.clone(), event, logs };
-        match self.functions().invoke(invocation).await {
+        match self.run_function(invocation).await {
             Ok(outcome) => match outcome.result {
                 Ok(response) => End::Done(response),
                 Err(error) => End::FunctionError(error),

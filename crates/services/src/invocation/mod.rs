@@ -120,7 +120,7 @@ impl Services {
         if rows.is_empty() {
             return Ok(());
         }
-        self.take_places(&rows)?;
+        self.take_places(&rows).inspect_err(|_| self.metrics().rules.throttled.add(rows.len() as u64))?;
         let services = self.clone();
         let stored = tokio::spawn(async move {
             let committed = services.commit(rows.iter().map(InvocationRow::write).collect()).await;
@@ -128,7 +128,10 @@ impl Services {
                 services.give_places_back(&rows);
             }
             match committed? {
-                Committed::Done => services.start_stored(&rows),
+                Committed::Done => {
+                    services.metrics().invocations.events_received.add(rows.len() as u64);
+                    services.start_stored(&rows);
+                }
                 Committed::Conflict => return Err(Error::internal("two invocations were given the same id")),
             }
             Ok(())
@@ -165,8 +168,10 @@ impl Services {
         for row in rows {
             if self.inner.invocations.unstored.take(std::slice::from_ref(&row)) == Err(Full) {
                 tracing::warn!(rule = %row.rule, function = %row.function_arn, "too many invocations wait; one of a QoS 0 message was dropped");
+                self.metrics().rules.throttled.add(1);
                 continue;
             }
+            self.metrics().invocations.events_received.add(u64::from(row.is_untried()));
             self.inner.invocations.push(Waiting::unstored(row));
         }
     }
@@ -214,12 +219,22 @@ impl Services {
         };
         row.id = id;
         self.inner.config.checkpoints.pass(Step::Invoking, "");
+        let metrics = self.metrics();
+        if row.is_untried() {
+            metrics.invocations.first_attempt(row.created_at, self.now());
+            metrics.onboarding.function_started(&row.id, self.now());
+        }
         let config = self.lambda().event_invoke_of(&row.function_arn);
         let patience = Patience::of(&self.inner.config.async_retry_ms, &config);
         let end = self.attempt(&row, &patience).await;
         self.inner.config.checkpoints.pass(Step::Invoked, "");
         let now = self.now();
         let next = next_step(&mut row, end, now, &patience);
+        match &next {
+            Next::Gone { .. } => {}
+            Next::Again => metrics.invocations.retried(),
+            Next::GivenUp { condition, .. } => metrics.invocations.given_up(condition),
+        }
         if stored {
             self.settle(row, revision, next, &config, now).await;
             return;
@@ -268,6 +283,7 @@ impl Services {
         }
         if let Some(handed_on) = handed_on {
             self.inner.invocations.stored.take_over(&handed_on);
+            self.metrics().invocations.events_received.add(1);
             self.start_stored(&[handed_on]);
         }
     }

@@ -59,6 +59,10 @@ impl InvocationRow {
         Self { payload: self.payload.clone(), ..fresh }
     }
 
+    pub(super) fn is_untried(&self) -> bool {
+        self.failures == 0 && self.delays == 0
+    }
+
     pub(super) fn event(&self) -> Result<Bytes, Error> {
         let event = STANDARD.decode(&self.payload);
         event.map(Bytes::from).map_err(|err| Error::internal(format!("the event cannot be read: {err}")))

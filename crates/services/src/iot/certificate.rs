@@ -215,21 +215,26 @@ impl Iot {
         let wanted = CertificateStatus::parse(&input.new_status)
             .ok_or_else(|| invalid(format!("{} is no status of a certificate.", input.new_status)))?;
         let services = &self.services;
-        services
+        let pending_since = services
             .transact(|| {
                 let Found { value: mut record, revision } = services.find_certificate(id)?.ok_or_else(missing)?;
                 match transition(record.status, wanted) {
                     Transition::Refused(err) => return Err(err),
-                    Transition::Nothing => return Ok((Vec::new(), ())),
+                    Transition::Nothing => return Ok((Vec::new(), None)),
                     Transition::Change => {}
                 }
+                let was_pending = record.status == CertificateStatus::PendingActivation;
                 record.status = wanted;
                 record.modified_at = op.now;
                 record.customer_version = record.customer_version.saturating_add(1);
-                Ok((vec![put(certificate_key(id), &record, Expect::Revision(revision))], ()))
+                let pending_since = was_pending.then_some(record.created_at);
+                Ok((vec![put(certificate_key(id), &record, Expect::Revision(revision))], pending_since))
             })
             .await?;
         services.refresh_standing(id)?;
+        if let (Some(since), CertificateStatus::Active) = (pending_since, wanted) {
+            services.metrics().onboarding.activated(since, services.now());
+        }
         tracing::info!(certificate_id = %id, status = wanted.as_str(), "certificate status set");
         Ok(())
     }

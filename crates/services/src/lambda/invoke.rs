@@ -55,12 +55,12 @@ impl Lambda {
                     event: event.clone(),
                     logs: logs.clone(),
                 };
-                let mut outcome = self.services.functions().invoke(run(function.clone())).await;
+                let mut outcome = self.services.run_function(run(function.clone())).await;
                 if matches!(outcome, Err(InvokeError::NoPackage(_))) {
                     // The code may have been replaced while the run began: the old package is gone, the new one is there.
                     let now = self.spec_of(arn.as_str())?;
                     if now.blob != function.blob {
-                        outcome = self.services.functions().invoke(run(now)).await;
+                        outcome = self.services.run_function(run(now)).await;
                     }
                 }
                 let outcome = outcome.map_err(not_run)?;

@@ -1,0 +1,47 @@
+//! What a connection counts for the metrics.
+
+use mqtt::packet::ReasonCode;
+use services::metrics::{Dropped, Outcome, TrafficMetrics};
+
+use super::Line;
+use super::live::{Asked, Live};
+
+impl Live<'_> {
+    fn all(&self) -> &TrafficMetrics {
+        &self.rights.services().metrics().traffic
+    }
+
+    /// Once a turn, so that no message on its way touches what other connections count.
+    pub(super) fn add_up(&mut self) {
+        let Line { socket, session, .. } = &mut *self.line;
+        (self.traffic.received_bytes, self.traffic.sent_bytes) = socket.take_moved_bytes();
+        self.traffic.pings = session.take_pings();
+        self.rights.services().metrics().traffic.add_up(session.version(), &mut self.traffic);
+    }
+
+    pub(super) fn count_accepted(&mut self, asked: &Asked) {
+        self.traffic.received(asked.qos);
+        if asked.is_retained {
+            self.all().publish_retained(Outcome::Success);
+        }
+    }
+
+    pub(super) fn count_refused(&self, asked: &Asked, outcome: Outcome) {
+        self.all().publish_refused(outcome);
+        if asked.is_retained {
+            self.all().publish_retained(outcome);
+        }
+    }
+
+    pub(super) fn count_subscribed(&self, codes: &[ReasonCode]) {
+        codes.iter().for_each(|code| self.all().subscribe(Outcome::of_code(*code)));
+    }
+
+    pub(super) fn count_unsubscribed(&self, codes: &[ReasonCode]) {
+        codes.iter().for_each(|code| self.all().unsubscribe(Outcome::of_code(*code)));
+    }
+
+    pub(super) fn count_dropped(&self, cause: Dropped) {
+        self.all().dropped(cause);
+    }
+}

@@ -1,0 +1,141 @@
+//! Connections at the device door: who came in, who did not and why, who is there.
+
+use std::time::Duration;
+
+use domain::admission::Refusal;
+use mqtt::Version;
+use store::Histogram;
+
+use super::bounds::QUICK_US;
+use super::exposition::{Exposition, Measure};
+use super::outcome::{Outcome, Outcomes};
+use super::tally::{Counter, Gauge, Present, Tally};
+
+/// How far a connection had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Until TLS is done.
+    Handshake,
+    /// Until CONNACK.
+    Connect,
+    Live,
+}
+
+#[derive(Debug)]
+pub struct ConnectionMetrics {
+    /// TCP accept to close.
+    pub open: Gauge,
+    /// Have said hello and wait for their turn.
+    pub handshakes_waiting: Gauge,
+    pub handshakes_running: Gauge,
+    /// ClientHello to the turn.
+    pub handshake_wait: Histogram,
+    /// The turn to the end of a handshake that succeeded.
+    pub handshake_time: Histogram,
+    connected: [Gauge; 2],
+    connect_time: Histogram,
+    connects: Outcomes,
+    unauthenticated: Counter,
+    refused: Tally<2>,
+    ended: Tally<1>,
+}
+
+impl Default for ConnectionMetrics {
+    fn default() -> Self {
+        Self {
+            open: Gauge::default(),
+            handshakes_waiting: Gauge::default(),
+            handshakes_running: Gauge::default(),
+            handshake_wait: Histogram::new(QUICK_US),
+            handshake_time: Histogram::new(QUICK_US),
+            connected: Default::default(),
+            connect_time: Histogram::new(QUICK_US),
+            connects: Outcomes::default(),
+            unauthenticated: Counter::default(),
+            refused: Tally::of([["accept", "OVERLOADED"]]),
+            ended: Tally::of([["CLIENT_DISCONNECTED"], ["CONNECTION_LOST"]]),
+        }
+    }
+}
+
+impl ConnectionMetrics {
+    /// A CONNACK that welcomes; `time` is that from the whole CONNECT.
+    pub fn connected(&self, version: Version, time: Duration) -> Present {
+        self.connects.add(Outcome::Success, 1);
+        self.connect_time.observe_time(time);
+        let [v311, v5] = &self.connected;
+        match version {
+            Version::V311 => v311.enter(),
+            Version::V5 => v5.enter(),
+        }
+    }
+
+    pub fn refused(&self, refusal: &Refusal, stage: Stage) {
+        match stage {
+            Stage::Handshake => {
+                self.refused.add(["handshake", refusal.code()]);
+                if Outcome::of_refusal(refusal) == Outcome::AuthError {
+                    self.unauthenticated.add(1);
+                }
+            }
+            Stage::Connect => {
+                self.refused.add(["connect", refusal.code()]);
+                self.connects.add(Outcome::of_refusal(refusal), 1);
+            }
+            Stage::Live => self.ended.add([refusal.code()]),
+        }
+    }
+
+    /// For want of a place, before a word was heard.
+    pub fn turned_away(&self) {
+        self.refused.add(["accept", "OVERLOADED"]);
+    }
+
+    /// With a DISCONNECT.
+    pub fn client_disconnected(&self) {
+        self.ended.add(["CLIENT_DISCONNECTED"]);
+    }
+
+    /// Without a word, whether before CONNACK or after.
+    pub fn lost(&self) {
+        self.ended.add(["CONNECTION_LOST"]);
+    }
+
+    pub(super) fn show(&self, page: &mut Exposition) {
+        let mut connects = page.counter("aws_iot_connect_total", "CONNECT packets, by outcome (AWS: Connect.*).");
+        self.connects.show(&mut connects, "MQTT", &Outcome::ALL);
+        page.counter(
+            "aws_iot_connection_total",
+            "TLS handshakes refused for the certificate (AWS: Connection.AuthNError).",
+        )
+        .sample(&[("outcome", "AuthNError"), ("protocol", "MQTT")], self.unauthenticated.value());
+        page.counter(
+            "landfall_connections_refused_total",
+            "Connections refused before CONNACK, by the admission record's reason.",
+        )
+        .tally(["stage", "reason"], &self.refused);
+        page.counter("landfall_connections_ended_total", "Connections that ended, by reason.")
+            .tally(["reason"], &self.ended);
+        page.gauge("landfall_connections_open", "Device connections open, from TCP accept to close.")
+            .sample(&[], self.open.value());
+        let [v311, v5] = &self.connected;
+        page.gauge("landfall_clients_connected", "MQTT clients connected, by protocol version.")
+            .sample(&[("version", "3.1.1")], v311.value())
+            .sample(&[("version", "5")], v5.value());
+        page.gauge("landfall_handshakes_waiting", "TLS handshakes that wait for their turn.")
+            .sample(&[], self.handshakes_waiting.value());
+        page.gauge("landfall_handshakes_running", "TLS handshakes under way.")
+            .sample(&[], self.handshakes_running.value());
+        for (name, help, times) in [
+            (
+                "landfall_handshake_wait_seconds",
+                "From ClientHello until a handshake had its turn.",
+                &self.handshake_wait,
+            ),
+            ("landfall_handshake_seconds", "TLS handshakes that succeeded, from their turn on.", &self.handshake_time),
+            ("landfall_connect_seconds", "From CONNECT to a CONNACK that welcomes.", &self.connect_time),
+        ] {
+            page.histogram(name, help).distribution(&[], &times.distribution(), Measure::Microseconds);
+        }
+    }
+}
