@@ -145,7 +145,7 @@ mod tests {
                 "(ListProvisionedConcurrencyConfigs)",
             ),
             ("iot-data", "POST /topics/a%2Fb", "Publish topic=a/b"),
-            ("iot-data", "GET /retainedMessage/a%2Fb", "(GetRetainedMessage)"),
+            ("iot-data", "GET /retainedMessage/a%2Fb", "GetRetainedMessage topic=a/b"),
         ] {
             assert_eq!(found(service, request), expected, "{request}");
         }

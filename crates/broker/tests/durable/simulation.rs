@@ -124,7 +124,7 @@ impl Publisher {
 async fn run(seed: u64) {
     let mut random = Random(seed);
     let mut world = World::new();
-    let qos_of = |number: usize| if number % 2 == 0 { Qos::AtLeastOnce } else { Qos::ExactlyOnce };
+    let qos_of = |number: usize| if number.is_multiple_of(2) { Qos::AtLeastOnce } else { Qos::ExactlyOnce };
     let mut subscribers: Vec<Subscriber> = (0..SUBSCRIBERS)
         .map(|number| Subscriber {
             name: format!("subscriber-{number}"),
