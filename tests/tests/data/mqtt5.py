@@ -63,7 +63,7 @@ def connack():
     assigned = Device("", keepalive=5)
     has(
         assigned.granted,
-        ReceiveMaximum=100, TopicAliasMaximum=8, MaximumQoS=1, RetainAvailable=0, ServerKeepAlive=30,
+        ReceiveMaximum=100, TopicAliasMaximum=8, MaximumQoS=1, RetainAvailable=1, ServerKeepAlive=30,
         WildcardSubscriptionAvailable=1, SubscriptionIdentifierAvailable=0, SharedSubscriptionAvailable=1,
     )
     assert assigned.granted.AssignedClientIdentifier
