@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::iot_policy::{CompiledPolicy, ConnectionFacts, Decision, IotAction, judge};
+use domain::iot_policy::{CompiledPolicy, ConnectionFacts, Decision, IotAction, Permissions, ResourceScope, judge};
 use domain::x509::Certificate;
+use mqtt::TopicFilter;
+use mqtt::topic::MultiLevel;
 
 use crate::parts::{line, words};
 
@@ -13,7 +15,10 @@ const CERTIFICATE: &str = include_str!("../corpus/certificates/leaf-ec.pem");
 pub fn iot_policies(data: &[u8]) {
     let (first, document) = line(data);
     let (Ok(first), Ok(document)) = (std::str::from_utf8(first), std::str::from_utf8(document)) else { return };
-    let policy = match CompiledPolicy::parse("p", document) {
+    let scope =
+        ResourceScope::new(&"us-east-1".parse().expect("a region"), &"123456789012".parse().expect("an account"));
+    let scope = Arc::new(scope);
+    let policy = match CompiledPolicy::parse("p", document, &scope) {
         Ok(policy) => Arc::new(policy),
         Err(error) => {
             let sentence = error.to_string();
@@ -28,27 +33,32 @@ pub fn iot_policies(data: &[u8]) {
         certificate_id: certificate.id(),
         certificate: Arc::new(certificate),
         source_ip: Some("192.0.2.7".parse().expect("an address")),
+        domain_name: None,
         connect_attributes: vec!["PersistentConnect"],
         last_will_topic_arn: None,
     };
     let denies_all = CompiledPolicy::parse(
         "d",
         r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}"#,
+        &scope,
     );
     let denies_all = Arc::new(denies_all.expect("a policy"));
-    for (action, kind, name) in [
-        (IotAction::Connect, "client", client_id),
-        (IotAction::Publish, "topic", topic),
-        (IotAction::Subscribe, "topicfilter", topic),
-        (IotAction::Receive, "topic", topic),
+    let permissions = Permissions::new(&[Arc::clone(&policy)].as_slice().into(), &facts, &[]);
+    if let Ok(filter) = TopicFilter::parse(topic)
+        && permissions.may_receive_all(&filter, MultiLevel::WithParent)
+        && filter.matches(client_id)
+    {
+        assert!(permissions.allows(IotAction::Receive, client_id), "{filter} brings {client_id}");
+    }
+    for (action, name) in [
+        (IotAction::Connect, client_id),
+        (IotAction::Publish, topic),
+        (IotAction::Subscribe, topic),
+        (IotAction::Receive, topic),
     ] {
-        let resource = format!("arn:aws:iot:us-east-1:123456789012:{kind}/{name}");
+        let resource = scope.arn(action, name);
         let decision = judge(std::slice::from_ref(&policy), action, &resource, &facts, &[]);
-        assert_eq!(
-            decision,
-            judge(std::slice::from_ref(&policy), action, &resource, &facts, &[]),
-            "the same each time"
-        );
+        assert_eq!(decision, permissions.judge(action, name), "what was worked out beforehand is the same");
         // Nothing that a document says outweighs a deny, and what it denies it denies beside any other.
         let beside = judge(&[Arc::clone(&policy), Arc::clone(&denies_all)], action, &resource, &facts, &[]);
         assert!(matches!(beside, Decision::Denied { .. }), "{beside:?}");

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::CertificateId;
 use domain::admission::{CertificateStatus, Refusal, ServerName};
-use domain::iot_policy::{AttachedThing, CompiledPolicy, ConnectionFacts, Decision, IotAction, judge};
-use domain::{Arn, CertificateId};
+use domain::iot_policy::{AttachedThing, CompiledPolicy, ConnectionFacts, Decision, IotAction, Permissions};
 use tokio::sync::watch;
 
 use crate::admission::Refused;
@@ -21,8 +21,15 @@ pub struct Standing {
     pub policies: Arc<[Arc<CompiledPolicy>]>,
     /// What policies may ask about things.
     pub things: Arc<[AttachedThing]>,
-    /// Rises with each change; verdict caches are keyed by it.
+    /// Rises with each change.
     pub epoch: u64,
+}
+
+impl Standing {
+    /// What it comes to for one connection.
+    pub fn permissions(&self, facts: &ConnectionFacts) -> Permissions {
+        Permissions::new(&self.policies, facts, &self.things)
+    }
 }
 
 /// Asked on the CONNECT packet.
@@ -38,7 +45,10 @@ pub struct Connecting {
 /// An admitted connection's rights.
 #[derive(Debug)]
 pub struct Admitted {
+    /// Changed where the certificate's standing is no longer the one that admitted.
     pub standing: watch::Receiver<Arc<Standing>>,
+    /// Of the standing that admitted.
+    pub permissions: Permissions,
 }
 
 /// One watch cell per connected certificate, and the compiled form of every policy version in use.
@@ -79,44 +89,39 @@ impl Services {
         let facts = &connecting.facts;
         let ca = self.admit(facts, connecting.server_name).await?;
         let refused = |refusal| Refused { refusal, ca, status: Some(CertificateStatus::Active) };
-        let standing = self.standing_of(facts.certificate_id).map_err(|err| refused(Refusal::Internal(err.message)))?;
-        let current = standing.borrow().clone();
+        let standing = self.standing_of(facts.certificate_id);
+        let mut standing = standing.map_err(|err| refused(Refusal::Internal(err.message)))?;
+        let current = standing.borrow_and_update().clone();
         if let Err(why) = &current.active {
             return Err(refused(Refusal::RightLost(why.clone())));
         }
         if current.policies.is_empty() {
             return Err(refused(Refusal::NoPolicy { certificate: facts.certificate_id }));
         }
-        self.must_allow(&current, facts, IotAction::Connect, &facts.client_id).map_err(refused)?;
+        let permissions = current.permissions(facts);
+        let must_allow = |action, subject: &str| self.must_allow(&permissions, action, subject).map_err(refused);
+        must_allow(IotAction::Connect, &facts.client_id)?;
         if let Some(topic) = &connecting.will_topic {
-            self.must_allow(&current, facts, IotAction::Publish, topic).map_err(refused)?;
+            must_allow(IotAction::Publish, topic)?;
             if connecting.retains_will {
-                self.must_allow(&current, facts, IotAction::RetainPublish, topic).map_err(refused)?;
+                must_allow(IotAction::RetainPublish, topic)?;
             }
         }
         self.metrics().onboarding.connected(facts.certificate_id, self.now());
-        Ok(Admitted { standing })
+        Ok(Admitted { standing, permissions })
     }
 
-    /// Judges `action` on a topic, filter or client id for a live connection; makes the ARN itself.
-    pub fn judge(&self, standing: &Standing, facts: &ConnectionFacts, action: IotAction, subject: &str) -> Decision {
-        let resource = self.iot_arn(action, subject);
-        judge(&standing.policies, action, resource.as_str(), facts, &standing.things)
-    }
-
-    fn must_allow(
-        &self,
-        standing: &Standing,
-        facts: &ConnectionFacts,
-        action: IotAction,
-        subject: &str,
-    ) -> Result<(), Refusal> {
-        self.refusal(self.judge(standing, facts, action, subject), action, subject).map_or(Ok(()), Err)
+    /// Judges `action` on a topic, filter or client id; `Err` is for the admission record.
+    pub fn must_allow(&self, permissions: &Permissions, action: IotAction, subject: &str) -> Result<(), Refusal> {
+        if permissions.allows(action, subject) {
+            return Ok(());
+        }
+        self.refusal(permissions.judge(action, subject), action, subject).map_or(Ok(()), Err)
     }
 
     /// Puts a decision in the words of an admission record; `None` where it allows.
-    pub fn refusal(&self, decision: Decision, action: IotAction, subject: &str) -> Option<Refusal> {
-        let (action, resource) = (action.as_str().to_owned(), self.iot_arn(action, subject).to_string());
+    fn refusal(&self, decision: Decision, action: IotAction, subject: &str) -> Option<Refusal> {
+        let (action, resource) = (action.as_str().to_owned(), self.inner.resource_scope.arn(action, subject));
         match decision {
             Decision::Allowed { .. } => None,
             Decision::Denied { policy, statement, sid } => {
@@ -124,15 +129,6 @@ impl Services {
             }
             Decision::NotAllowed => Some(Refusal::PolicyDoesNotAllow { action, resource }),
         }
-    }
-
-    fn iot_arn(&self, action: IotAction, subject: &str) -> Arn {
-        let kind = match action {
-            IotAction::Connect => "client",
-            IotAction::Subscribe => "topicfilter",
-            IotAction::Publish | IotAction::Receive | IotAction::RetainPublish => "topic",
-        };
-        Arn::new("iot", self.region(), &self.config().account, &format!("{kind}/{subject}"))
     }
 
     /// The cell is in the table before the records are read, so a change after the reading finds it there.
@@ -214,7 +210,7 @@ impl Services {
 
     /// The default version of a policy, compiled once: a version's document never changes, and the policy's generation
     /// tells it from one of the same name that was deleted.
-    fn compiled(&self, name: &str) -> Result<Option<Arc<CompiledPolicy>>, Error> {
+    pub(crate) fn compiled(&self, name: &str) -> Result<Option<Arc<CompiledPolicy>>, Error> {
         let Some(found) = self.find_policy(name)? else { return Ok(None) };
         let key = found.value.default_key();
         let mut compiled = self.inner.standings.compiled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -222,7 +218,7 @@ impl Services {
             return Ok(Some(policy.clone()));
         }
         let document = found.value.default_document();
-        let policy = CompiledPolicy::parse(name, document)
+        let policy = CompiledPolicy::parse(name, document, &self.inner.resource_scope)
             .map_err(|err| Error::internal(format!("policy {name} cannot be read: {}", err.message)))?;
         if compiled.len() >= COMPILED_MAX {
             compiled.clear();

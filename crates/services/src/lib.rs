@@ -56,6 +56,7 @@ use admission_record::Admissions;
 use basic_ingest::RulesNotFound;
 use broker::Broker;
 use connection::Standings;
+use domain::iot_policy::ResourceScope;
 use functions::{Functions, Invocation, InvokeError, Outcome};
 use invocation::Invocations;
 use iot::ca_index::CaIndex;
@@ -81,6 +82,8 @@ struct Inner {
     broker: Broker,
     functions: Functions,
     clock: Clock,
+    /// Of the configured account and region.
+    resource_scope: Arc<ResourceScope>,
     /// Derived from the store, replaced as a whole when their nouns change.
     cas: CaIndex,
     issuer: Issuer,
@@ -114,6 +117,7 @@ impl Services {
                 admissions: Admissions::open(&store)?,
                 logs: LogJournals::new(&store),
                 rates: Rates::new(config.rates),
+                resource_scope: Arc::new(ResourceScope::new(&config.region, &config.account)),
                 config,
                 store,
                 broker,

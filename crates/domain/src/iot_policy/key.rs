@@ -1,10 +1,13 @@
 //! Condition keys and variables that IoT policies know, found by name once at compile time.
 
+use std::fmt;
+
 /// Names compare without regard to case, as IAM's condition keys do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     ClientId,
     SourceIp,
+    DomainName,
     CertificateId,
     SerialNumber,
     ConnectAttributes,
@@ -12,14 +15,16 @@ pub(super) enum Key {
     Subject(&'static str, Choice),
     Issuer(&'static str, Choice),
     SubjectAlternativeName(&'static str, Choice),
+    IssuerAlternativeName(&'static str, Choice),
+    /// The names of the certificate's variables that have values.
+    AvailableKeys,
     ThingName,
     ThingTypeName,
     ThingIsAttached,
     /// `iot:Connection.Thing.Attributes[name]`
     ThingAttribute(String),
-    /// A name that AWS does not have, or whose value is not known here: the issuer's
-    /// alternative names, `AvailableKeys`, the domain name. It never has a value.
-    Unknown,
+    /// A name that AWS does not have. It never has a value.
+    Unknown(Box<str>),
 }
 
 /// Which of an attribute's values.
@@ -51,11 +56,13 @@ const ATTRIBUTES: [&str; 13] = [
 const ALTERNATIVE_NAMES: [&str; 5] =
     ["RFC822Name", "DNSName", "DirectoryName", "UniformResourceIdentifier", "IPAddress"];
 
-const PLAIN: [(&str, Key); 9] = [
+const PLAIN: [(&str, Key); 11] = [
     ("iot:ClientId", Key::ClientId),
     ("aws:SourceIp", Key::SourceIp),
+    ("iot:DomainName", Key::DomainName),
     ("iot:CertificateId", Key::CertificateId),
     ("iot:Certificate.SerialNumber", Key::SerialNumber),
+    ("iot:Certificate.AvailableKeys", Key::AvailableKeys),
     ("iot:ConnectAttributes", Key::ConnectAttributes),
     ("iot:LastWillTopic", Key::LastWillTopic),
     ("iot:Connection.Thing.ThingName", Key::ThingName),
@@ -68,15 +75,66 @@ impl From<&str> for Key {
         if let Some((_, key)) = PLAIN.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
             return key.clone();
         }
-        thing_attribute(name).or_else(|| attribute(name)).unwrap_or(Self::Unknown)
+        thing_attribute(name).or_else(|| attribute(name)).unwrap_or_else(|| Self::Unknown(name.into()))
     }
 }
 
+impl Key {
+    /// The variables of a certificate's contents, each as its first value.
+    pub(super) fn of_certificates() -> impl Iterator<Item = Self> {
+        let first = Choice::At(0);
+        let issuer = ATTRIBUTES.map(|name| Self::Issuer(name, first));
+        let subject = ATTRIBUTES.map(|name| Self::Subject(name, first));
+        let issuer_names = ALTERNATIVE_NAMES.map(|name| Self::IssuerAlternativeName(name, first));
+        let subject_names = ALTERNATIVE_NAMES.map(|name| Self::SubjectAlternativeName(name, first));
+        let others = issuer_names.into_iter().chain(subject_names).chain([Self::SerialNumber]);
+        issuer.into_iter().chain(subject).chain(others)
+    }
+
+    /// What its issuer wrote into the certificate.
+    pub(super) const fn is_attribute_of_certificate(&self) -> bool {
+        matches!(
+            self,
+            Self::Subject(..)
+                | Self::Issuer(..)
+                | Self::SubjectAlternativeName(..)
+                | Self::IssuerAlternativeName(..)
+                | Self::SerialNumber
+        )
+    }
+}
+
+/// As AWS writes the name.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((name, _)) = PLAIN.iter().find(|(_, key)| key == self) {
+            return f.write_str(name);
+        }
+        let (whose, name, choice) = match self {
+            Self::Subject(name, choice) => ("Subject", name, choice),
+            Self::Issuer(name, choice) => ("Issuer", name, choice),
+            Self::SubjectAlternativeName(name, choice) => ("Subject.AlternativeName", name, choice),
+            Self::IssuerAlternativeName(name, choice) => ("Issuer.AlternativeName", name, choice),
+            Self::ThingAttribute(name) => return write!(f, "{THING_ATTRIBUTE}{name}]"),
+            Self::Unknown(name) => return f.write_str(name),
+            // The others are plain.
+            _ => return Ok(()),
+        };
+        write!(f, "iot:Certificate.{whose}.{name}")?;
+        match choice {
+            Choice::At(0) => Ok(()),
+            Choice::At(index) => write!(f, ".{index}"),
+            Choice::All => f.write_str(".List"),
+        }
+    }
+}
+
+const THING_ATTRIBUTE: &str = "iot:Connection.Thing.Attributes[";
+
 /// The names of attributes, unlike those of keys, differ by case.
 fn thing_attribute(name: &str) -> Option<Key> {
-    const BEFORE: &str = "iot:Connection.Thing.Attributes[";
-    let (before, after) = name.split_at_checked(BEFORE.len())?;
-    let attribute = after.strip_suffix(']').filter(|_| before.eq_ignore_ascii_case(BEFORE))?;
+    let (before, after) = name.split_at_checked(THING_ATTRIBUTE.len())?;
+    let attribute = after.strip_suffix(']').filter(|_| before.eq_ignore_ascii_case(THING_ATTRIBUTE))?;
     Some(Key::ThingAttribute(attribute.to_owned()))
 }
 
@@ -108,6 +166,6 @@ fn attribute(name: &str) -> Option<Key> {
         (true, false) => known(&ATTRIBUTES).map(|name| Key::Subject(name, choice)),
         (false, false) => known(&ATTRIBUTES).map(|name| Key::Issuer(name, choice)),
         (true, true) => known(&ALTERNATIVE_NAMES).map(|name| Key::SubjectAlternativeName(name, choice)),
-        (false, true) => None,
+        (false, true) => known(&ALTERNATIVE_NAMES).map(|name| Key::IssuerAlternativeName(name, choice)),
     }
 }

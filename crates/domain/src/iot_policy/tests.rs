@@ -2,8 +2,15 @@ use std::sync::Arc;
 
 use proptest::prelude::proptest;
 
-use super::{AttachedThing, CompiledPolicy, ConnectionFacts, DOCUMENT_CHARS_MAX, Decision, IotAction, judge};
+use super::{
+    AttachedThing, CompiledPolicy, ConnectionFacts, DOCUMENT_CHARS_MAX, Decision, IotAction, MalformedPolicy,
+    Permissions, ResourceScope, judge,
+};
 use crate::x509::Certificate;
+
+mod agreement;
+mod certificates;
+mod tested;
 
 /// C=CN, O=Example Corp, OU=first, OU=second, title=a+b, CN=device-7, DNS:device.example.com; self-signed, EC P-256.
 const DEVICE: &str = "\
@@ -31,13 +38,39 @@ fn facts() -> ConnectionFacts {
         certificate_id: certificate.id(),
         certificate: Arc::new(certificate),
         source_ip: Some("::ffff:10.1.2.3".parse().unwrap()),
+        domain_name: Some("iot.example.com".to_owned()),
         connect_attributes: Vec::new(),
         last_will_topic_arn: None,
     }
 }
 
+fn scope() -> Arc<ResourceScope> {
+    Arc::new(ResourceScope::new(&"cn-north-1".parse().unwrap(), &"123456789012".parse().unwrap()))
+}
+
+fn parse(name: &str, document: &str) -> Result<CompiledPolicy, MalformedPolicy> {
+    CompiledPolicy::parse(name, document, &scope())
+}
+
 fn compile(document: &str) -> Arc<CompiledPolicy> {
-    Arc::new(CompiledPolicy::parse("p", document).unwrap_or_else(|malformed| panic!("{malformed}: {document}")))
+    Arc::new(parse("p", document).unwrap_or_else(|malformed| panic!("{malformed}: {document}")))
+}
+
+/// Asks on the whole ARN, and the connection's permissions where the ARN is one that they can be asked about.
+fn decide(
+    policies: &[Arc<CompiledPolicy>],
+    action: IotAction,
+    resource: &str,
+    facts: &ConnectionFacts,
+    things: &[AttachedThing],
+) -> Decision {
+    let decision = judge(policies, action, resource, facts, things);
+    if let Some(subject) = resource.strip_prefix(scope().prefix(action.kind())) {
+        let permissions = Permissions::new(&policies.into(), facts, things);
+        assert_eq!(permissions.judge(action, subject), decision, "{action:?} {resource}");
+        assert_eq!(permissions.allows(action, subject), decision.is_allowed());
+    }
+    decision
 }
 
 fn document(statements: &str) -> String {
@@ -85,11 +118,21 @@ fn actions_and_resources() {
         ("Subscribe", "topicfilter/$share/*/a", Subscribe, "topicfilter/$share/g/a", true),
         ("Subscribe", "topicfilter/a/${*}", Subscribe, "topicfilter/a/b", false),
         ("Publish", "topic/a", Publish, "topicfilter/a", false),
+        ("Subscribe", "topicfilter/a", Subscribe, "topicfilter/$share/g/a", false),
+        ("Subscribe", "topicfilter/$share/g/*", Subscribe, "topicfilter/$share/g/a/#", true),
+        ("Receive", "topic/a/*", Receive, "topic/a/b", true),
+        // The guide writes these with parentheses, IAM with braces.
+        ("Subscribe", "topicfilter/a/$(*)", Subscribe, "topicfilter/a/*", true),
+        ("Subscribe", "topicfilter/a/$(*)", Subscribe, "topicfilter/a/b", false),
+        ("Publish", "topic/${?}/${$}", Publish, "topic/?/$", true),
+        ("Publish", "topic/${?}/x", Publish, "topic/a/x", false),
         // Variables.
         ("Connect", "client/${iot:ClientId}", Connect, "client/device-7", true),
         ("Connect", "client/${iot:clientid}", Connect, "client/device-7", true),
         ("Connect", "client/${iot:ClientId}", Connect, "client/other", false),
         ("Publish", "topic/${aws:SourceIp}", Publish, "topic/10.1.2.3", true),
+        ("Publish", "topic/${iot:DomainName}", Publish, "topic/iot.example.com", true),
+        ("Publish", "topic/${iot:Certificate.AvailableKeys}", Publish, "topic/iot:Certificate.SerialNumber", false),
         ("Publish", "topic/${iot:Certificate.Subject.CommonName}/*", Publish, "topic/device-7/t", true),
         ("Publish", "topic/${iot:Certificate.Issuer.CommonName}/*", Publish, "topic/device-7/t", true),
         ("Publish", "topic/${iot:Certificate.Subject.OrganizationalUnit}", Publish, "topic/first", true),
@@ -110,14 +153,14 @@ fn actions_and_resources() {
         ("Publish", "topic/${iot:Nothing}", Publish, "topic/${iot:Nothing}", false),
     ] {
         let policy = compile(&allow(allowed, resource));
-        let decision = judge(&[policy], action, &arn(asked), &facts, &[]);
+        let decision = decide(&[policy], action, &arn(asked), &facts, &[]);
         assert_eq!(decision.is_allowed(), expected, "iot:{allowed} on {resource}, asked {action:?} {asked}");
     }
     let id = allow("Publish", "topic/${iot:CertificateId}/${iot:Certificate.SerialNumber}");
     let asked = arn(&format!("topic/{}/{}", facts.certificate_id, facts.certificate.serial_hex()));
-    assert!(judge(&[compile(&id)], Publish, &asked, &facts, &[]).is_allowed());
+    assert!(decide(&[compile(&id)], Publish, &asked, &facts, &[]).is_allowed());
     let other_region = asked.replace("cn-north-1", "cn-northwest-1");
-    assert!(!judge(&[compile(&id)], Publish, &other_region, &facts, &[]).is_allowed());
+    assert!(!decide(&[compile(&id)], Publish, &other_region, &facts, &[]).is_allowed());
 }
 
 #[test]
@@ -134,20 +177,20 @@ fn a_client_id_with_wildcards_matches_itself_only() {
         ("${iot:ClientId}", "client/${iot:ClientId}", true),
     ] {
         let facts = ConnectionFacts { client_id: client_id.to_owned(), ..facts() };
-        let decision = judge(std::slice::from_ref(&policy), IotAction::Connect, &arn(asked), &facts, &[]);
+        let decision = decide(std::slice::from_ref(&policy), IotAction::Connect, &arn(asked), &facts, &[]);
         assert_eq!(decision.is_allowed(), expected, "{client_id:?} asks {asked}");
     }
 }
 
 #[test]
 fn the_decision_names_policy_and_statement() {
-    let open = CompiledPolicy::parse("open", &allow("*", "*")).unwrap();
+    let open = parse("open", &allow("*", "*")).unwrap();
     let mixed = document(
         r#"{"Effect":"Allow","Action":"iot:Connect","Resource":"*"},
            {"Sid":"NoSecrets","Effect":"Deny","Action":["iot:Publish","iot:Receive"],"Resource":"*:topic/secret/*"},
            {"Effect":"Deny","Action":"iot:Publish","Resource":"*:topic/${iot:Certificate.Subject.Surname}"}"#,
     );
-    let mixed = Arc::new(CompiledPolicy::parse("mixed", &mixed).unwrap());
+    let mixed = Arc::new(parse("mixed", &mixed).unwrap());
     let both = [Arc::new(open), Arc::clone(&mixed)];
     let allowed = |policy: &str, statement| Decision::Allowed { policy: policy.into(), statement };
     let denied = Decision::Denied { policy: "mixed".to_owned(), statement: 1, sid: Some("NoSecrets".to_owned()) };
@@ -162,7 +205,7 @@ fn the_decision_names_policy_and_statement() {
         (&both[1..], IotAction::Publish, "topic/secret/a", denied),
         (&[], IotAction::Connect, "client/x", Decision::NotAllowed),
     ] {
-        assert_eq!(judge(policies, action, &arn(asked), &facts(), &[]), expected, "{action:?} {asked}");
+        assert_eq!(decide(policies, action, &arn(asked), &facts(), &[]), expected, "{action:?} {asked}");
     }
 }
 
@@ -223,6 +266,18 @@ fn conditions() {
         (r#""ForAllValues:StringEquals":{"iot:Certificate.Subject.OrganizationalUnit.List":"second"}"#, &plain, false),
         (r#""Bool":{"iot:Connection.Thing.IsAttached":"true"}"#, &plain, false),
         (r#""Bool":{"iot:Connection.Thing.IsAttached":"false"}"#, &plain, true),
+        (r#""StringEquals":{"iot:DomainName":"iot.example.com"}"#, &plain, true),
+        (r#""StringLike":{"iot:DomainName":"*.example.org"}"#, &plain, false),
+        (
+            r#""ForAnyValue:StringEquals":{"iot:Certificate.AvailableKeys":"iot:Certificate.Subject.CommonName"}"#,
+            &plain,
+            true,
+        ),
+        (
+            r#""ForAnyValue:StringLike":{"iot:Certificate.AvailableKeys":"iot:Certificate.Subject.Surname*"}"#,
+            &plain,
+            false,
+        ),
         (r#""StringEquals":{"iot:ClientId":"device-7"},"IpAddress":{"aws:SourceIp":"192.0.2.1"}"#, &plain, false),
         ("", &plain, true),
     ];
@@ -230,7 +285,7 @@ fn conditions() {
         let text = document(&format!(
             r#"{{"Effect":"Allow","Action":"iot:Connect","Resource":"*","Condition":{{{condition}}}}}"#
         ));
-        let decision = judge(&[compile(&text)], IotAction::Connect, &arn("client/x"), facts, &[]);
+        let decision = decide(&[compile(&text)], IotAction::Connect, &arn("client/x"), facts, &[]);
         assert_eq!(decision.is_allowed(), *expected, "{condition}");
     }
 }
@@ -243,7 +298,7 @@ fn variables_are_of_the_newer_language() {
         let text = format!(
             r#"{{{version}"Statement":{{"Effect":"Allow","Action":"iot:Connect","Resource":"*:client/${{iot:ClientId}}"}}}}"#
         );
-        let decision = judge(&[compile(&text)], IotAction::Connect, &arn("client/device-7"), &facts(), &[]);
+        let decision = decide(&[compile(&text)], IotAction::Connect, &arn("client/device-7"), &facts(), &[]);
         assert_eq!(decision.is_allowed(), expected, "{text}");
     }
 }
@@ -276,7 +331,7 @@ fn what_is_malformed_and_where() {
         ("[[[[[[[[[1]]]]]]]]]", "levels deep", (1, 9)),
     ];
     for (text, expected, place) in cases {
-        let malformed = CompiledPolicy::parse("p", text).unwrap_err();
+        let malformed = parse("p", text).unwrap_err();
         assert!(malformed.message.contains(expected), "{text}: {malformed}");
         assert_eq!((malformed.line, malformed.column), place, "{text}: {malformed}");
     }
@@ -302,7 +357,7 @@ fn malformed_resources_and_conditions() {
     ] {
         let text =
             document(&format!(r#"{{"Effect":"Allow","Action":"*","Resource":"{resource}","Condition":{condition}}}"#));
-        let malformed = CompiledPolicy::parse("p", &text).unwrap_err();
+        let malformed = parse("p", &text).unwrap_err();
         assert!(malformed.message.contains(expected), "{resource} {condition}: {malformed}");
     }
 }
@@ -314,16 +369,16 @@ fn blanks_do_not_count() {
     let padded =
         |extra: usize| short.replace("\"*\"", &format!("\"*{}\"", "x".repeat(DOCUMENT_CHARS_MAX - ink + extra)));
     let blanks = "\n ".repeat(DOCUMENT_CHARS_MAX);
-    assert!(CompiledPolicy::parse("p", &(blanks + &padded(0))).is_ok());
-    assert!(CompiledPolicy::parse("p", &padded(1)).unwrap_err().message.contains("2048"));
-    assert!(CompiledPolicy::parse("p", &" ".repeat(1 << 20)).unwrap_err().message.contains("bytes"));
-    assert!(CompiledPolicy::parse("p", &"[".repeat(DOCUMENT_CHARS_MAX)).is_err());
+    assert!(parse("p", &(blanks + &padded(0))).is_ok());
+    assert!(parse("p", &padded(1)).unwrap_err().message.contains("2048"));
+    assert!(parse("p", &" ".repeat(1 << 20)).unwrap_err().message.contains("bytes"));
+    assert!(parse("p", &"[".repeat(DOCUMENT_CHARS_MAX)).is_err());
 }
 
 proptest! {
     #[test]
     fn any_text_parses_or_says_where(text in "\\PC{0,80}") {
-        let _ = CompiledPolicy::parse("p", &text);
+        let _ = parse("p", &text);
     }
 
     /// Cut and spliced at any character, a good document parses or names a place inside itself.
@@ -338,7 +393,7 @@ proptest! {
         let end = (start + drop).min(characters.len());
         characters.splice(start..end, insert.chars());
         let damaged: String = characters.into_iter().collect();
-        if let Err(malformed) = CompiledPolicy::parse("p", &damaged) {
+        if let Err(malformed) = parse("p", &damaged) {
             let line = damaged.split('\n').nth(malformed.line - 1).expect("the line exists");
             assert!(malformed.column <= line.chars().count() + 1, "{malformed} in {damaged}");
         }
@@ -367,7 +422,7 @@ fn things_of_the_connection() {
         (&vec![thing("other", true)], "client/device-${iot:Connection.Thing.Attributes[hall]}", true),
     ] {
         let policy = compile(&allow("Connect", pattern));
-        let decision = judge(&[policy], IotAction::Connect, &arn("client/device-7"), &facts(), things);
+        let decision = decide(&[policy], IotAction::Connect, &arn("client/device-7"), &facts(), things);
         assert_eq!(decision.is_allowed(), expected, "{pattern} {things:?}");
     }
     for (things, condition, expected) in [
@@ -380,7 +435,7 @@ fn things_of_the_connection() {
     ] {
         let text = format!(r#"{{"Effect":"Allow","Action":"iot:Connect","Resource":"*","Condition":{condition}}}"#);
         let policy = compile(&document(&text));
-        let decision = judge(&[policy], IotAction::Connect, &arn("client/device-7"), &facts(), things);
+        let decision = decide(&[policy], IotAction::Connect, &arn("client/device-7"), &facts(), things);
         assert_eq!(decision.is_allowed(), expected, "{condition} {things:?}");
     }
 }

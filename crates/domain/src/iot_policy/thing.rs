@@ -14,6 +14,6 @@ pub struct AttachedThing {
 
 /// The thing of a connection: the client id names it, and the certificate must be attached to it.
 /// (AWS IoT, "Thing policy variables")
-pub(super) fn of_connection<'a>(things: &'a [AttachedThing], client_id: &str) -> Option<&'a AttachedThing> {
-    things.iter().find(|thing| thing.is_exclusive || thing.name == client_id)
+pub(super) fn of_connection<'a>(things: &'a [AttachedThing], client_id: Option<&str>) -> Option<&'a AttachedThing> {
+    things.iter().find(|thing| thing.is_exclusive || Some(thing.name.as_str()) == client_id)
 }

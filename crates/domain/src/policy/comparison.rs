@@ -109,6 +109,10 @@ impl<K: for<'name> From<&'name str>> ArnPattern<K> {
 }
 
 impl<K> ArnPattern<K> {
+    pub(super) fn parts(&self) -> &[Pattern<K>] {
+        &self.parts
+    }
+
     pub(super) fn is_resolved<C: Context<Key = K>>(&self, context: &C) -> bool {
         self.parts.iter().all(|part| part.is_resolved(context))
     }

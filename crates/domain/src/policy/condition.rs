@@ -202,6 +202,15 @@ fn each<T>(entry: &Member, parse: impl Fn(&str) -> Result<T, &'static str>) -> R
 }
 
 impl<K> Condition<K> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        let patterns: Vec<&Pattern<K>> = match &self.test {
+            Test::Text(patterns) | Test::TextIgnoringCase(patterns) => patterns.iter().collect(),
+            Test::Arn(patterns) => patterns.iter().flat_map(ArnPattern::parts).collect(),
+            _ => Vec::new(),
+        };
+        std::iter::once(&self.key).chain(patterns.into_iter().flat_map(Pattern::keys))
+    }
+
     pub(super) fn holds<C: Context<Key = K>>(&self, context: &C) -> bool {
         let values = context.values(&self.key);
         let values = values.as_slice().filter(|values| !values.is_empty());

@@ -3,6 +3,8 @@
 
 mod comparison;
 mod condition;
+mod filter_relation;
+mod glob;
 mod json;
 mod malformed;
 mod pattern;
@@ -11,6 +13,8 @@ mod statement;
 
 pub use malformed::MalformedPolicy;
 
+pub(crate) use filter_relation::{Budget, FilterTopics, Relation};
+pub(crate) use glob::Glob;
 pub(crate) use principal::Principals;
 pub(crate) use statement::{Dialect, Effect, Statement, parse};
 

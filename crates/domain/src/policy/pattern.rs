@@ -5,14 +5,15 @@
 //! is no wildcard. (IAM user guide, "IAM policy elements: Variables and tags"; AWS IoT, "AWS IoT Core policy variables")
 
 use super::Context;
+use super::glob::Glob;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern<K> {
-    pieces: Vec<Piece<K>>,
+    pub(super) pieces: Vec<Piece<K>>,
 }
 
 #[derive(Clone, Debug)]
-enum Piece<K> {
+pub(super) enum Piece<K> {
     Literal(Box<str>),
     AnyRun,
     AnyOne,
@@ -40,6 +41,8 @@ pub(super) enum Wildcards {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variables {
     Substitute,
+    /// The same, and `$(*)`, `$(?)` and `$($)` beside the forms with braces: AWS IoT's guide writes them so.
+    SubstituteInIot,
     /// Version 2008-10-17: `${aws:x}` is text.
     Literal,
 }
@@ -73,7 +76,7 @@ impl<K: for<'name> From<&'name str>> Pattern<K> {
                     flush(&mut literal, &mut pieces);
                     push_wildcard(character, &mut pieces);
                 }
-                '$' if syntax.variables == Variables::Substitute && after.starts_with('{') => {
+                '$' if syntax.variables != Variables::Literal && after.starts_with('{') => {
                     let inside = after.strip_prefix('{').unwrap_or(after);
                     let (inside, end) = inside.split_once('}').ok_or(PatternError::UnclosedVariable)?;
                     match inside {
@@ -86,6 +89,13 @@ impl<K: for<'name> From<&'name str>> Pattern<K> {
                     rest = end;
                     continue;
                 }
+                '$' if syntax.variables == Variables::SubstituteInIot
+                    && let Some((escaped, end)) = escaped_in_parentheses(after) =>
+                {
+                    literal.push_str(escaped);
+                    rest = end;
+                    continue;
+                }
                 _ => literal.push(character),
             }
             rest = after;
@@ -93,6 +103,11 @@ impl<K: for<'name> From<&'name str>> Pattern<K> {
         flush(&mut literal, &mut pieces);
         Ok(Self { pieces })
     }
+}
+
+fn escaped_in_parentheses(after_dollar: &str) -> Option<(&str, &str)> {
+    let (inside, end) = after_dollar.strip_prefix('(')?.split_once(')')?;
+    matches!(inside, "*" | "?" | "$").then_some((inside, end))
 }
 
 fn flush<K>(literal: &mut String, pieces: &mut Vec<Piece<K>>) {
@@ -133,6 +148,35 @@ impl<K> Pattern<K> {
             Piece::Variable { key, fallback } => fallback.is_some() || context.substitute(key).is_some(),
             _ => true,
         })
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable { key, fallback: None } => Some(key),
+            _ => None,
+        })
+    }
+
+    pub(super) fn has_variables(&self) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Variable { .. }))
+    }
+
+    /// The pattern with the values in place of the variables; `None` where one has no value.
+    pub(super) fn resolve<C: Context<Key = K>>(&self, context: &C) -> Option<Glob> {
+        let mut pieces = Vec::with_capacity(self.pieces.len());
+        let mut literal = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => literal.push_str(text),
+                Piece::Variable { key, fallback } => literal.push_str(context.substitute(key).or(fallback.as_deref())?),
+                Piece::AnyOne | Piece::AnyRun => {
+                    flush(&mut literal, &mut pieces);
+                    pieces.push(if matches!(piece, Piece::AnyOne) { Piece::AnyOne } else { Piece::AnyRun });
+                }
+            }
+        }
+        flush(&mut literal, &mut pieces);
+        Some(Glob::new(pieces))
     }
 
     pub(crate) fn matches<C: Context<Key = K>>(&self, text: &str, context: &C) -> bool {
@@ -262,6 +306,17 @@ mod tests {
         ] {
             assert_eq!(is_match(pattern, text, LIKE), expected, "{pattern:?} on {text:?}");
         }
+        let iot = Syntax { variables: Variables::SubstituteInIot, ..LIKE };
+        for (pattern, text, expected) in [
+            ("a/$(*)/${?}", "a/*/?", true),
+            ("a/$(*)", "a/b", false),
+            ("$($)aws/$(?)", "$aws/?", true),
+            ("$(x)*", "$(x)y", true),
+            ("$(${v}", "$(a*?é", true),
+        ] {
+            assert_eq!(is_match(pattern, text, iot), expected, "{pattern:?} on {text:?}");
+        }
+        assert!(is_match("$(*)", "$(x)", LIKE), "IAM knows the braces only");
         let old = Syntax { variables: Variables::Literal, ..LIKE };
         assert!(is_match("${v}*", "${v}x", old), "2008-10-17 knows no variables");
         let exact = Syntax { wildcards: Wildcards::Literal, ..LIKE };
@@ -317,7 +372,10 @@ mod tests {
             pattern in proptest::collection::vec(token(), 0..10),
             text in "[ab/é+*?$]{0,12}",
         ) {
-            assert_eq!(is_match(&pattern.concat(), &text, LIKE), naive(&pattern, &text));
+            let expected = naive(&pattern, &text);
+            assert_eq!(is_match(&pattern.concat(), &text, LIKE), expected);
+            let resolved = Pattern::parse(&pattern.concat(), LIKE).unwrap().resolve(&OneVariable);
+            assert_eq!(resolved.is_some_and(|glob| glob.matches(&text)), expected);
         }
 
         #[test]

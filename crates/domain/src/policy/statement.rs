@@ -3,6 +3,7 @@
 
 use super::Context;
 use super::condition::{self, Condition};
+use super::glob::Glob;
 use super::json::{self, Member, Node, Value};
 use super::malformed::{Fault, MalformedPolicy};
 use super::pattern::{Pattern, Syntax, Variables, Wildcards};
@@ -63,6 +64,23 @@ impl<K> Statement<K> {
         }
     }
 
+    /// The resources with the values of variables in them; one with an unresolved variable matches nothing and is left
+    /// out. Of a statement that names its resources: IoT policies have no other.
+    pub(crate) fn resolve_resources<C: Context<Key = K>>(&self, context: &C) -> Vec<Glob> {
+        let resources = self.resources.iter().flat_map(|listed| &listed.items);
+        resources.filter_map(|pattern| pattern.resolve(context)).collect()
+    }
+
+    pub(crate) fn has_variable_resources(&self) -> bool {
+        self.resources.iter().flat_map(|listed| &listed.items).any(Pattern::has_variables)
+    }
+
+    /// The keys that must have a value for the statement to speak of what its actions and resources name.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        let resources = self.resources.iter().flat_map(|listed| &listed.items);
+        resources.flat_map(Pattern::keys).chain(self.conditions.iter().flat_map(Condition::keys))
+    }
+
     pub(crate) fn conditions_hold<C: Context<Key = K>>(&self, context: &C) -> bool {
         self.conditions.iter().all(|condition| condition.holds(context))
     }
@@ -103,6 +121,7 @@ where
         // IAM's rule for a document that names no version.
         None => Variables::Literal,
         Some(node) => match text(node, "Version")? {
+            "2012-10-17" if dialect == Dialect::Iot => Variables::SubstituteInIot,
             "2012-10-17" => Variables::Substitute,
             "2008-10-17" => Variables::Literal,
             other => {

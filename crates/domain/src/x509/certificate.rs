@@ -65,6 +65,7 @@ struct Facts {
     is_ca: Option<bool>,
     unknown_critical_extensions: Vec<String>,
     alternative_names: Vec<AlternativeName>,
+    issuer_alternative_names: Vec<AlternativeName>,
     signature_algorithm_oid: String,
     key_kind: KeyKind,
     /// Whose key was found to have made the signature. It is asked twice of each new device, and never changes.
@@ -215,8 +216,12 @@ impl Certificate {
 
     /// Values of one kind in order, by the names of `iot:Certificate.Subject.AlternativeName.*`.
     pub fn alternative_names(&self, kind: &str) -> Vec<&str> {
-        let names = self.facts.alternative_names.iter();
-        names.filter(|name| name.kind() == kind).map(AlternativeName::value).collect()
+        of_kind(&self.facts.alternative_names, kind)
+    }
+
+    /// The same of `iot:Certificate.Issuer.AlternativeName.*`: what the issuer says of itself in the certificate.
+    pub fn issuer_alternative_names(&self, kind: &str) -> Vec<&str> {
+        of_kind(&self.facts.issuer_alternative_names, kind)
     }
 
     pub fn key_kind(&self) -> &KeyKind {
@@ -351,6 +356,7 @@ impl Facts {
             is_ca,
             unknown_critical_extensions: unknown_critical(parsed.extensions()),
             alternative_names: alternative_names(parsed.extensions()),
+            issuer_alternative_names: issuer_alternative_names(parsed.extensions()),
             signature_algorithm_oid: parsed.signature_algorithm.algorithm.to_id_string(),
             key_kind: KeyKind::of(parsed.public_key()),
             signed_by: OnceLock::new(),
@@ -389,6 +395,18 @@ fn alternative_names(extensions: &[X509Extension<'_>]) -> Vec<AlternativeName> {
         _ => None,
     });
     names.into_iter().flatten().filter_map(alternative_name).collect()
+}
+
+fn issuer_alternative_names(extensions: &[X509Extension<'_>]) -> Vec<AlternativeName> {
+    let names = extensions.iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::IssuerAlternativeName(names) => Some(&names.general_names),
+        _ => None,
+    });
+    names.into_iter().flatten().filter_map(alternative_name).collect()
+}
+
+fn of_kind<'a>(names: &'a [AlternativeName], kind: &str) -> Vec<&'a str> {
+    names.iter().filter(|name| name.kind() == kind).map(AlternativeName::value).collect()
 }
 
 /// `None` for the kinds that no policy variable can name.

@@ -153,7 +153,7 @@ pub(crate) fn is_unprintable(character: char) -> bool {
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A subjectAlternativeName entry that policy variables can name.
+/// An entry of subjectAltName or issuerAltName that policy variables can name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlternativeName {
     Rfc822Name(String),
@@ -164,7 +164,7 @@ pub enum AlternativeName {
 }
 
 impl AlternativeName {
-    /// As in `iot:Certificate.Subject.AlternativeName.*`.
+    /// As in `iot:Certificate.Subject.AlternativeName.*` and `iot:Certificate.Issuer.AlternativeName.*`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Rfc822Name(_) => "RFC822Name",

@@ -91,6 +91,7 @@ fn facts(gateway: &Gateway, peer: &Peer, certificate: Certificate, connect: &Con
         client_id: connect.client_id.clone(),
         certificate_id: certificate.id(),
         certificate: certificate.into(),
+        domain_name: peer.sni.clone(),
         source_ip: Some(peer.source.ip().to_canonical()),
         connect_attributes,
         last_will_topic_arn,

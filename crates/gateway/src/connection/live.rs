@@ -78,7 +78,7 @@ enum Woken {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(line: &'a mut Line, rights: Rights, claim: Claim) -> Self {
+    pub(super) fn new(line: &'a mut Line, mut rights: Rights, claim: Claim) -> Self {
         let profile = line.profile;
         let origin = Origin {
             client_id: Some(rights.client_id().to_owned()),
@@ -88,7 +88,14 @@ impl<'a> Live<'a> {
         // Runs out at once, and is set by the handler.
         let timer = Box::pin(sleep_until(Instant::now()));
         let presence = rights.services().presence(&origin);
-        let filters = if claim.is_resumed() { claim.filters().into_iter().collect() } else { HashSet::new() };
+        let filters = if claim.is_resumed() {
+            // What waits for it may have come by filters that it gave up since.
+            rights.hear_no_more();
+            claim.filters().into_iter().collect()
+        } else {
+            rights.hear(std::iter::empty(), profile.claim_options().multi_level);
+            HashSet::new()
+        };
         let (settling, meter) = (VecDeque::new(), Meter::new(profile));
         let will_is_prevented = false;
         let traffic = metrics::Turn::default();
@@ -139,7 +146,7 @@ impl<'a> Live<'a> {
         // Before anything is sent that says so.
         self.save().await?;
         match self.wait(shutdown).await? {
-            Woken::Standing => self.rights.renew().map_err(End::refused),
+            Woken::Standing => self.renew_rights(),
             Woken::Delivery(delivery) => {
                 self.deliver(delivery);
                 // Publishers that are ready as well get their turn first: what they have for this device goes out with
@@ -162,7 +169,7 @@ impl<'a> Live<'a> {
         }
         let Self { line, profile, rights, claim, origin, presence, .. } = self;
         let session_expiry_s = line.session.session_expiry_s();
-        let will = will.filter(|_| !self.will_is_prevented);
+        let will = will.filter(|will| !self.will_is_prevented && may_publish_will(&rights, will));
         let delay_s = will.as_ref().and_then(|will| line.session.will_delay_s(will));
         let Some((will, delay_s)) = will.zip(delay_s) else {
             claim.end(session_expiry_s, WillAtEnd::Discarded);
@@ -197,7 +204,7 @@ impl<'a> Live<'a> {
         while let Some(action) = self.line.session.poll_action(&mut self.line.input, self.line.uptime.now_ms()) {
             // A full buffer of packets takes a while, and a right that is lost meanwhile is lost for the rest of it.
             if self.rights.has_changed() {
-                self.rights.renew().map_err(End::refused)?;
+                self.renew_rights()?;
             }
             match action {
                 Action::Publish { publish, token } => self.publish(publish, token).await?,
@@ -219,6 +226,12 @@ impl<'a> Live<'a> {
             // An idle connection keeps no buffer.
             self.line.input = bytes::BytesMut::new();
         }
+        Ok(())
+    }
+
+    fn renew_rights(&mut self) -> Result<(), End> {
+        self.rights.renew().map_err(End::refused)?;
+        self.rights.hear(self.filters.iter(), self.profile.claim_options().multi_level);
         Ok(())
     }
 
@@ -413,6 +426,7 @@ impl<'a> Live<'a> {
         let Some(granted) = self.claim.subscribe_with(filter.clone(), asked.options, id) else {
             return ReasonCode::QuotaExceeded;
         };
+        self.rights.hear_also(&filter, self.profile.claim_options().multi_level);
         self.filters.insert(filter);
         ReasonCode::granted(granted)
     }
@@ -424,6 +438,7 @@ impl<'a> Live<'a> {
             if !self.claim.unsubscribe(filter) {
                 return ReasonCode::NoSubscriptionExisted;
             }
+            self.rights.hear_no_more();
             left.push(filter.as_str().to_owned());
             ReasonCode::Success
         };
@@ -457,6 +472,14 @@ pub(super) fn will_message(profile: Profile, will: Will) -> Message {
         retain: will.retain,
         properties: profile.message_properties(will.properties),
     }
+}
+
+/// It was allowed at CONNECT. What policies let its device publish no longer is not published when it goes.
+fn may_publish_will(rights: &Rights, will: &Will) -> bool {
+    let Err(refusal) = rights.may_publish_will(will) else { return true };
+    let why = refusal.sentence();
+    tracing::info!(client_id = rights.client_id(), why, "a will was not published");
+    false
 }
 
 async fn publish_will(rights: &Rights, message: Message, origin: Origin) {

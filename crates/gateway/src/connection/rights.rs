@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::admission::Refusal;
-use domain::iot_policy::{ConnectionFacts, IotAction};
-use mqtt::TopicName;
+use domain::iot_policy::{ConnectionFacts, IotAction, Permissions};
+use mqtt::packet::Will;
+use mqtt::topic::MultiLevel;
+use mqtt::{TopicFilter, TopicName};
 use services::Services;
 use services::connection::{Admitted, Standing};
 use tokio::sync::watch;
@@ -24,6 +26,9 @@ pub(super) struct Rights {
     /// each other.
     publish_last: Option<TopicName>,
     receive_last: Option<(TopicName, bool)>,
+    /// Every filter that was ever subscribed to is covered by the rights: no delivery needs a look.
+    hears_freely: bool,
+    has_left_a_filter: bool,
 }
 
 /// Whose the connection is, and so who judges it.
@@ -39,14 +44,17 @@ struct OfCertificate {
     cell: watch::Receiver<Arc<Standing>>,
     /// What `cell` held when it was looked at last.
     standing: Arc<Standing>,
+    permissions: Permissions,
 }
 
 impl Rights {
     pub(super) fn of_certificate(services: Services, facts: ConnectionFacts, admitted: Admitted) -> Self {
-        let mut cell = admitted.standing;
-        let standing = cell.borrow_and_update().clone();
+        // What has changed since the admission shows as a change.
+        let Admitted { standing: cell, permissions } = admitted;
+        let standing = cell.borrow().clone();
         let client_id = facts.client_id.clone();
-        Self::new(services, client_id, Holder::Certificate(Box::new(OfCertificate { facts, cell, standing })))
+        let certificate = OfCertificate { facts, cell, standing, permissions };
+        Self::new(services, client_id, Holder::Certificate(Box::new(certificate)))
     }
 
     pub(super) fn unrestricted(services: Services, client_id: String) -> Self {
@@ -62,6 +70,8 @@ impl Rights {
             receive: HashMap::new(),
             publish_last: None,
             receive_last: None,
+            hears_freely: false,
+            has_left_a_filter: false,
         }
     }
 
@@ -113,9 +123,11 @@ impl Rights {
         self.receive.clear();
         self.publish_last = None;
         self.receive_last = None;
+        self.hears_freely = false;
         match &mut self.holder {
             Holder::Certificate(certificate) => {
                 certificate.standing = certificate.cell.borrow_and_update().clone();
+                certificate.permissions = certificate.standing.permissions(&certificate.facts);
                 if let Err(why) = &certificate.standing.active {
                     return Err(Refusal::RightLost(why.clone()));
                 }
@@ -142,12 +154,42 @@ impl Rights {
         self.judge(IotAction::RetainPublish, topic.as_str())
     }
 
+    /// By the policies as they are when the connection ends. A certificate that is no longer active does not keep its
+    /// device's will back: that is when others want to hear it.
+    pub(super) fn may_publish_will(&self, will: &Will) -> Result<(), Refusal> {
+        self.judge(IotAction::Publish, will.topic.as_str())?;
+        if will.retain { self.may_retain(&will.topic) } else { Ok(()) }
+    }
+
     pub(super) fn may_subscribe(&self, filter: &str) -> Result<(), Refusal> {
         self.judge(IotAction::Subscribe, filter)
     }
 
+    /// Says that nothing can be delivered but by these filters: at the beginning of a session that is not resumed, and
+    /// after each renewal. Until it is said, each delivery is judged.
+    pub(super) fn hear<'f>(&mut self, mut filters: impl Iterator<Item = &'f TopicFilter>, multi_level: MultiLevel) {
+        self.hears_freely = !self.has_left_a_filter && filters.all(|filter| self.may_receive_all(filter, multi_level));
+    }
+
+    /// One more subscription.
+    pub(super) fn hear_also(&mut self, filter: &TopicFilter, multi_level: MultiLevel) {
+        self.hears_freely = self.hears_freely && self.may_receive_all(filter, multi_level);
+    }
+
+    fn may_receive_all(&self, filter: &TopicFilter, multi_level: MultiLevel) -> bool {
+        match &self.holder {
+            Holder::Certificate(certificate) => certificate.permissions.may_receive_all(filter, multi_level),
+            Holder::Anyone => true,
+        }
+    }
+
+    /// A subscription is given up. What it brought may still wait in the inbox when the rights change.
+    pub(super) fn hear_no_more(&mut self) {
+        self.has_left_a_filter = true;
+    }
+
     pub(super) fn may_receive(&mut self, topic: &TopicName) -> bool {
-        if matches!(self.holder, Holder::Anyone) {
+        if self.hears_freely || matches!(self.holder, Holder::Anyone) {
             return true;
         }
         if let Some((last, verdict)) = &self.receive_last
@@ -170,10 +212,7 @@ impl Rights {
 
     fn judge(&self, action: IotAction, subject: &str) -> Result<(), Refusal> {
         match &self.holder {
-            Holder::Certificate(certificate) => {
-                let decision = self.services.judge(&certificate.standing, &certificate.facts, action, subject);
-                self.services.refusal(decision, action, subject).map_or(Ok(()), Err)
-            }
+            Holder::Certificate(certificate) => self.services.must_allow(&certificate.permissions, action, subject),
             Holder::Anyone => Ok(()),
         }
     }

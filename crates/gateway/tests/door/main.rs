@@ -7,6 +7,7 @@ mod five;
 mod handshake;
 mod live;
 mod plain;
+mod policies;
 mod presence;
 mod rates;
 mod resumption;

@@ -11,8 +11,8 @@ use gateway::{Door, Gateway, Limits, serve};
 use mqtt::packet::Connect;
 use services::admission::{AdmissionFilter, AdmissionRecord};
 use services::iot::shapes::{
-    AttachPolicyRequest, CreatePolicyRequest, GetRegistrationCodeRequest, RegisterCACertificateRequest,
-    UpdateCACertificateRequest, UpdateCertificateRequest,
+    AttachPolicyRequest, CreatePolicyRequest, CreatePolicyVersionRequest, DeletePolicyVersionRequest,
+    GetRegistrationCodeRequest, RegisterCACertificateRequest, UpdateCACertificateRequest, UpdateCertificateRequest,
 };
 use services::rates::RateLimits;
 use services::{Caller, Checkpoints, Clock, Config, Op, RootCredentials, Services};
@@ -162,7 +162,8 @@ impl Server {
         self.services.iot().update_ca_certificate(&self.op(), input).await.unwrap();
     }
 
-    pub async fn attach(&self, device: &Device, policy: &str) {
+    /// Answers the policy's name.
+    pub async fn attach(&self, device: &Device, policy: &str) -> String {
         let policy_name = services::uuid();
         let input = CreatePolicyRequest {
             policy_name: policy_name.clone(),
@@ -171,8 +172,24 @@ impl Server {
         };
         self.services.iot().create_policy(&self.op(), input).await.unwrap();
         let target = format!("{ARN}:cert/{}", device.id());
-        let input = AttachPolicyRequest { policy_name, target };
+        let input = AttachPolicyRequest { policy_name: policy_name.clone(), target };
         self.services.iot().attach_policy(&self.op(), input).await.unwrap();
+        policy_name
+    }
+
+    /// Another document takes the place of the first, and of any that did so before.
+    pub async fn edit(&self, policy_name: &str, policy: &str) {
+        let iot = self.services.iot();
+        let input = CreatePolicyVersionRequest {
+            policy_name: policy_name.to_owned(),
+            policy_document: policy.to_owned(),
+            set_as_default: Some(true),
+        };
+        let made = iot.create_policy_version(&self.op(), input).await.unwrap();
+        let made: u32 = made.policy_version_id.unwrap().parse().unwrap();
+        let policy_version_id = (made - 1).to_string();
+        let input = DeletePolicyVersionRequest { policy_name: policy_name.to_owned(), policy_version_id };
+        iot.delete_policy_version(&self.op(), input).await.unwrap();
     }
 
     pub fn tls(&self, device: &Device) -> ClientTls {

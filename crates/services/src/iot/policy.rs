@@ -76,7 +76,7 @@ impl Iot {
         let context = tags.as_ref().map(Tags::context).unwrap_or_default();
         self.authorize_with_tags(op, "iot:CreatePolicy", arn.as_str(), &context)?;
         let tags = tags?;
-        check_document(&name, &input.policy_document)?;
+        self.check_document(&name, &input.policy_document)?;
         let record = PolicyRecord {
             versions: vec![VersionRecord { version: 1, document: input.policy_document.clone(), created_at: op.now }],
             default_version: 1,
@@ -164,17 +164,17 @@ impl Iot {
             .await
     }
 
+    pub(super) fn check_document(&self, name: &str, document: &str) -> Result<(), Error> {
+        let malformed = |err: MalformedPolicy| {
+            let place = format!("line {}, column {}", err.line, err.column);
+            Error::new("MalformedPolicyException", format!("Policy document is malformed: {} ({place})", err.message))
+        };
+        CompiledPolicy::parse(name, document, &self.services.inner.resource_scope).map(drop).map_err(malformed)
+    }
+
     pub(super) fn policy_shape(&self, name: String) -> Policy {
         Policy { policy_arn: Some(self.services.iot_policy_arn(&name).to_string()), policy_name: Some(name) }
     }
-}
-
-pub(super) fn check_document(name: &str, document: &str) -> Result<(), Error> {
-    let malformed = |err: MalformedPolicy| {
-        let place = format!("line {}, column {}", err.line, err.column);
-        Error::new("MalformedPolicyException", format!("Policy document is malformed: {} ({place})", err.message))
-    };
-    CompiledPolicy::parse(name, document).map(drop).map_err(malformed)
 }
 
 pub(super) fn missing() -> Error {

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use store::Expect;
 
 use super::Iot;
-use super::policy::{PolicyRecord, VersionRecord, check_document, missing, policy_key};
+use super::policy::{PolicyRecord, VersionRecord, missing, policy_key};
 use domain::quota::POLICY_VERSIONS_MAX;
 
 use super::shapes::{
@@ -40,7 +40,7 @@ impl Iot {
         let (name, document) = (input.policy_name, input.policy_document);
         let arn = self.services.iot_policy_arn(&name);
         self.authorize(op, "iot:CreatePolicyVersion", arn.as_str())?;
-        check_document(&name, &document)?;
+        self.check_document(&name, &document)?;
         let is_default = input.set_as_default == Some(true);
         let change = |record: &mut PolicyRecord| {
             if record.versions.len() >= POLICY_VERSIONS_MAX {

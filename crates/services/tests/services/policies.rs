@@ -1,4 +1,6 @@
+use domain::admission::ServerName;
 use serde_json::json;
+use services::connection::Connecting;
 
 use crate::world::{ACCOUNT, World, allow_all, certificate_arn, device, id_of, pages};
 
@@ -111,4 +113,36 @@ async fn one_policy_is_attached_to_many_at_once() {
         call.await.expect("no panic").expect("attached");
     }
     assert_eq!(world.keys("iot/target/Fleet/").len(), targets.len());
+}
+
+/// `iot:Publish` on the will's topic, and `iot:RetainPublish` beside it where the will is to be retained.
+#[tokio::test]
+async fn a_will_is_judged_at_connect() {
+    let world = World::new();
+    let ca = world.registered_ca("Factory").await;
+    for (actions, will, is_allowed) in [
+        (&["iot:Connect"][..], None, true),
+        (&["iot:Connect"], Some(false), false),
+        (&["iot:Connect", "iot:Publish"], Some(false), true),
+        (&["iot:Connect", "iot:Publish"], Some(true), false),
+        (&["iot:Connect", "iot:RetainPublish"], Some(true), false),
+        (&["iot:Connect", "iot:Publish", "iot:RetainPublish"], Some(true), true),
+    ] {
+        let device = device(&ca, "device");
+        world.connect(&device, "d").await.expect_err("registered, not admitted");
+        let (id, name) = (id_of(&device), services::uuid());
+        let document = json!({ "Version": "2012-10-17", "Statement": [
+            { "Effect": "Allow", "Action": actions, "Resource": "*" }] });
+        world.done("iot:CreatePolicy", json!({ "policyName": name, "policyDocument": document.to_string() })).await;
+        world.done("iot:AttachPolicy", json!({ "policyName": name, "target": certificate_arn(&id) })).await;
+        world.done("iot:UpdateCertificate", json!({ "certificateId": id, "newStatus": "ACTIVE" })).await;
+        let connecting = Connecting {
+            facts: world.facts(&device, "d"),
+            server_name: ServerName::Absent,
+            will_topic: will.map(|_| "w".to_owned()),
+            retains_will: will == Some(true),
+        };
+        let admitted = world.services.connect(&connecting).await;
+        assert_eq!(admitted.is_ok(), is_allowed, "{actions:?} {will:?}: {:?}", admitted.err());
+    }
 }

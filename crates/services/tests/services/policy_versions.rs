@@ -174,7 +174,7 @@ async fn live_connections_feel_a_change_at_once() {
     let mut judged = |case: &str| {
         assert!(cell.has_changed().expect("the services are there"), "{case}");
         let standing = cell.borrow_and_update().clone();
-        world.services.judge(&standing, &facts, IotAction::Publish, "a")
+        standing.permissions(&facts).judge(IotAction::Publish, "a")
     };
     let input = json!({ "policyName": "Fleet", "policyDocument": deny_publish(), "setAsDefault": true });
     world.done(VERSION, input).await;

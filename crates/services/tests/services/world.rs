@@ -289,6 +289,7 @@ impl World {
             certificate_id: certificate.id(),
             certificate,
             source_ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            domain_name: None,
             connect_attributes: Vec::new(),
             last_will_topic_arn: None,
         }
