@@ -5,6 +5,16 @@ use landfall_tests::{FieldDevice, Operator, Server};
 use serde_json::json;
 
 const OPERATIONS: &str = include_str!("data/policies.py");
+const TEST_AUTHORIZATION: &str = include_str!("data/test_authorization.py");
+const LIVE_RIGHTS: &str = include_str!("data/live_rights.py");
+
+/// A device that is registered and may do nothing yet.
+async fn pending(server: &Server) -> FieldDevice {
+    let ca = Operator::of(server).register_ca("factory").await;
+    let device = FieldDevice::new(&ca, "device");
+    device.must_be_dropped(device.connect(server).await);
+    device
+}
 
 #[tokio::test]
 async fn boto3_finds_the_operations_on_policies_as_on_aws() {
@@ -15,6 +25,38 @@ async fn boto3_finds_the_operations_on_policies_as_on_aws() {
     device.must_be_dropped(device.connect(&server).await);
     let arn = operator.arn("iot", &format!("cert/{}", device.id()));
     assert_eq!(server.aws().python(&format!("CERTIFICATE = {arn:?}\n{OPERATIONS}")), json!({}));
+}
+
+#[tokio::test]
+async fn boto3_is_told_what_a_device_may_do() {
+    let server = Server::start();
+    let device = pending(&server).await;
+    let arn = Operator::of(&server).arn("iot", &format!("cert/{}", device.id()));
+    assert_eq!(server.aws().python(&format!("CERTIFICATE = {arn:?}\n{TEST_AUTHORIZATION}")), json!({}));
+    let info = format!("actionType=CONNECT,resources={}", Operator::of(&server).arn("iot", "client/pump"));
+    for aws in [server.aws(), server.aws().v2()] {
+        let ask = ["iot", "test-authorization", "--principal", &arn, "--client-id", "pump", "--auth-infos", &info];
+        assert_eq!(aws.json(&ask)["authResults"][0]["authDecision"], "ALLOWED");
+        let policies = aws.json(&["iot", "get-effective-policies", "--principal", &arn]);
+        assert_eq!(policies["effectivePolicies"][0]["policyName"], "Own");
+    }
+}
+
+/// Each change has its effect when its call is answered, or a moment later; the script waits for the effect.
+#[tokio::test]
+async fn connected_devices_feel_every_change_to_their_rights() {
+    let server = Server::start();
+    let device = pending(&server).await;
+    let files = device.files(&server);
+    let place = json!({
+        "host": server.fact("endpoint"),
+        "port": server.mqtt_addr().port(),
+        "root": server.root_ca(),
+        "certificate": files.certificate,
+        "key": files.key,
+        "arn": Operator::of(&server).arn("iot", &format!("cert/{}", device.id())),
+    });
+    assert_eq!(server.aws().python(&format!("PLACE = {place}\n{LIVE_RIGHTS}")), json!({}));
 }
 
 /// The change is answered when the connection has it: the next packet is judged by the new version.

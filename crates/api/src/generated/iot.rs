@@ -242,6 +242,15 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
     },
     Operation {
+        name: "GetEffectivePolicies",
+        method: "POST",
+        path: "/effective-policies",
+        input: Some(&GET_EFFECTIVE_POLICIES_REQUEST),
+        output: Some(&GET_EFFECTIVE_POLICIES_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
         name: "GetPolicy",
         method: "GET",
         path: "/policies/{policyName}",
@@ -476,6 +485,15 @@ static OPERATIONS: &[Operation] = &[
         status: 200,
     },
     Operation {
+        name: "TestAuthorization",
+        method: "POST",
+        path: "/test-authorization",
+        input: Some(&TEST_AUTHORIZATION_REQUEST),
+        output: Some(&TEST_AUTHORIZATION_RESPONSE),
+        result_wrapper: None,
+        status: 200,
+    },
+    Operation {
         name: "UntagResource",
         method: "POST",
         path: "/untag",
@@ -690,7 +708,6 @@ static OTHERS: &[Other] = &[
     Other { name: "GetCardinality", method: "POST", path: "/indices/cardinality" },
     Other { name: "GetCommand", method: "GET", path: "/commands/{commandId}" },
     Other { name: "GetCommandExecution", method: "GET", path: "/command-executions/{executionId}" },
-    Other { name: "GetEffectivePolicies", method: "POST", path: "/effective-policies" },
     Other { name: "GetIndexingConfiguration", method: "GET", path: "/indexing/config" },
     Other { name: "GetJobDocument", method: "GET", path: "/jobs/{jobId}/job-document" },
     Other { name: "GetLoggingOptions", method: "GET", path: "/loggingOptions" },
@@ -791,7 +808,6 @@ static OTHERS: &[Other] = &[
     Other { name: "StartOnDemandAuditTask", method: "POST", path: "/audit/tasks" },
     Other { name: "StartThingRegistrationTask", method: "POST", path: "/thing-registration-tasks" },
     Other { name: "StopThingRegistrationTask", method: "PUT", path: "/thing-registration-tasks/{taskId}/cancel" },
-    Other { name: "TestAuthorization", method: "POST", path: "/test-authorization" },
     Other { name: "TestInvokeAuthorizer", method: "POST", path: "/authorizer/{authorizerName}/test" },
     Other { name: "TransferCertificate", method: "PATCH", path: "/transfer-certificate/{certificateId}" },
     Other { name: "UpdateAccountAuditConfiguration", method: "PATCH", path: "/audit/configuration" },
@@ -1001,6 +1017,18 @@ static ACTION: Shape = Shape::Structure(Structure {
 static ACTION_LIST: Shape =
     Shape::List(List { member: &ACTION, tag: "member", flattened: false, min: Some(0), max: Some(10) });
 
+static ACTION_TYPE: Shape = Shape::String(Text {
+    min: None,
+    max: None,
+    pattern: None,
+    values: &["PUBLISH", "SUBSCRIBE", "RECEIVE", "CONNECT"],
+    sensitive: false,
+});
+
+static ALLOWED: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "policies", required: false, location: Location::Body, shape: &POLICIES }],
+});
+
 static ASSET_PROPERTY_ALIAS: Shape =
     Shape::String(Text { min: Some(1), max: None, pattern: None, values: &[], sensitive: false });
 
@@ -1092,6 +1120,34 @@ static ATTRIBUTE_VALUE: Shape = Shape::String(Text {
 });
 
 static ATTRIBUTES: Shape = Shape::Map(Map { key: &ATTRIBUTE_NAME, value: &ATTRIBUTE_VALUE, min: None, max: None });
+
+static AUTH_INFO: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "actionType", required: false, location: Location::Body, shape: &ACTION_TYPE },
+        Member { name: "resources", required: true, location: Location::Body, shape: &RESOURCES },
+    ],
+});
+
+static AUTH_INFOS: Shape =
+    Shape::List(List { member: &AUTH_INFO, tag: "member", flattened: false, min: Some(1), max: Some(10) });
+
+static AUTH_RESULT: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "allowed", required: false, location: Location::Body, shape: &ALLOWED },
+        Member { name: "authDecision", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "authInfo", required: false, location: Location::Body, shape: &AUTH_INFO },
+        Member { name: "denied", required: false, location: Location::Body, shape: &DENIED },
+        Member {
+            name: "missingContextValues",
+            required: false,
+            location: Location::Body,
+            shape: &MISSING_CONTEXT_VALUES,
+        },
+    ],
+});
+
+static AUTH_RESULTS: Shape =
+    Shape::List(List { member: &AUTH_RESULT, tag: "member", flattened: false, min: None, max: None });
 
 static AUTO_REGISTRATION_STATUS: Shape =
     Shape::String(Text { min: None, max: None, pattern: None, values: &["ENABLE", "DISABLE"], sensitive: false });
@@ -1425,6 +1481,13 @@ static DELETE_TOPIC_RULE_REQUEST: Shape = Shape::Structure(Structure {
     members: &[Member { name: "ruleName", required: true, location: Location::Uri("ruleName"), shape: &RULE_NAME }],
 });
 
+static DENIED: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "explicitDeny", required: false, location: Location::Body, shape: &EXPLICIT_DENY },
+        Member { name: "implicitDeny", required: false, location: Location::Body, shape: &IMPLICIT_DENY },
+    ],
+});
+
 static DESCRIBE_CA_CERTIFICATE_REQUEST: Shape = Shape::Structure(Structure {
     members: &[Member {
         name: "certificateId",
@@ -1551,6 +1614,17 @@ static DYNAMO_D_BV2_ACTION: Shape = Shape::Structure(Structure {
 static DYNAMO_KEY_TYPE: Shape =
     Shape::String(Text { min: None, max: None, pattern: None, values: &["STRING", "NUMBER"], sensitive: false });
 
+static EFFECTIVE_POLICIES: Shape =
+    Shape::List(List { member: &EFFECTIVE_POLICY, tag: "member", flattened: false, min: None, max: None });
+
+static EFFECTIVE_POLICY: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "policyArn", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "policyDocument", required: false, location: Location::Body, shape: &POLICY_DOCUMENT },
+        Member { name: "policyName", required: false, location: Location::Body, shape: &POLICY_NAME },
+    ],
+});
+
 static ELASTICSEARCH_ACTION: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "endpoint", required: true, location: Location::Body, shape: &ELASTICSEARCH_ENDPOINT },
@@ -1576,6 +1650,10 @@ static ENABLE_TOPIC_RULE_REQUEST: Shape = Shape::Structure(Structure {
 static ENDPOINT_TYPE: Shape =
     Shape::String(Text { min: None, max: Some(128), pattern: None, values: &[], sensitive: false });
 
+static EXPLICIT_DENY: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "policies", required: false, location: Location::Body, shape: &POLICIES }],
+});
+
 static FIREHOSE_ACTION: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "batchMode", required: false, location: Location::Body, shape: &BOOLEAN },
@@ -1591,6 +1669,23 @@ static FIREHOSE_SEPARATOR: Shape = Shape::String(Text {
     pattern: Some(Pattern::new("([\\n\\t])|(\\r\\n)|(,)", "\\A(?:([\\n\\t])|(\\r\\n)|(,))\\z")),
     values: &[],
     sensitive: false,
+});
+
+static GET_EFFECTIVE_POLICIES_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "cognitoIdentityPoolId", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "principal", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "thingName", required: false, location: Location::Query("thingName"), shape: &THING_NAME },
+    ],
+});
+
+static GET_EFFECTIVE_POLICIES_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[Member {
+        name: "effectivePolicies",
+        required: false,
+        location: Location::Body,
+        shape: &EFFECTIVE_POLICIES,
+    }],
 });
 
 static GET_POLICY_REQUEST: Shape = Shape::Structure(Structure {
@@ -1682,6 +1777,10 @@ static HTTP_ACTION_HEADER: Shape = Shape::Structure(Structure {
 
 static HTTP_AUTHORIZATION: Shape = Shape::Structure(Structure {
     members: &[Member { name: "sigv4", required: false, location: Location::Body, shape: &SIG_V4_AUTHORIZATION }],
+});
+
+static IMPLICIT_DENY: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "policies", required: false, location: Location::Body, shape: &POLICIES }],
 });
 
 static INPUT_NAME: Shape =
@@ -2172,6 +2271,9 @@ static MESSAGE_FORMAT: Shape =
 static MESSAGE_ID: Shape =
     Shape::String(Text { min: None, max: Some(128), pattern: None, values: &[], sensitive: false });
 
+static MISSING_CONTEXT_VALUES: Shape =
+    Shape::List(List { member: &STRING, tag: "member", flattened: false, min: None, max: None });
+
 static MQTT_HEADERS: Shape = Shape::Structure(Structure {
     members: &[
         Member { name: "contentType", required: false, location: Location::Body, shape: &CONTENT_TYPE },
@@ -2222,6 +2324,9 @@ static POLICY_NAME: Shape = Shape::String(Text {
     values: &[],
     sensitive: false,
 });
+
+static POLICY_NAMES: Shape =
+    Shape::List(List { member: &POLICY_NAME, tag: "member", flattened: false, min: None, max: None });
 
 static POLICY_TARGETS: Shape =
     Shape::List(List { member: &STRING, tag: "member", flattened: false, min: None, max: None });
@@ -2361,6 +2466,12 @@ static REPUBLISH_ACTION: Shape = Shape::Structure(Structure {
     ],
 });
 
+static RESOURCE: Shape =
+    Shape::String(Text { min: None, max: Some(2048), pattern: None, values: &[], sensitive: false });
+
+static RESOURCES: Shape =
+    Shape::List(List { member: &RESOURCE, tag: "member", flattened: false, min: None, max: None });
+
 static RESPONSE_TOPIC: Shape =
     Shape::String(Text { min: Some(0), max: Some(1024), pattern: None, values: &[], sensitive: false });
 
@@ -2490,6 +2601,21 @@ static TEMPLATE_NAME: Shape = Shape::String(Text {
     pattern: Some(Pattern::new("^[0-9A-Za-z_-]+$", "\\A(?:^[0-9A-Za-z_-]+$)\\z")),
     values: &[],
     sensitive: false,
+});
+
+static TEST_AUTHORIZATION_REQUEST: Shape = Shape::Structure(Structure {
+    members: &[
+        Member { name: "authInfos", required: true, location: Location::Body, shape: &AUTH_INFOS },
+        Member { name: "clientId", required: false, location: Location::Query("clientId"), shape: &STRING },
+        Member { name: "cognitoIdentityPoolId", required: false, location: Location::Body, shape: &STRING },
+        Member { name: "policyNamesToAdd", required: false, location: Location::Body, shape: &POLICY_NAMES },
+        Member { name: "policyNamesToSkip", required: false, location: Location::Body, shape: &POLICY_NAMES },
+        Member { name: "principal", required: false, location: Location::Body, shape: &STRING },
+    ],
+});
+
+static TEST_AUTHORIZATION_RESPONSE: Shape = Shape::Structure(Structure {
+    members: &[Member { name: "authResults", required: false, location: Location::Body, shape: &AUTH_RESULTS }],
 });
 
 static THING_ATTRIBUTE: Shape = Shape::Structure(Structure {

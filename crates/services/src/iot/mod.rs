@@ -2,6 +2,7 @@
 //! One file per noun; the verbs are methods of [`Iot`], named as the operations are.
 
 mod attachment;
+mod authorization_test;
 pub(crate) mod ca_certificate;
 pub(crate) mod ca_index;
 pub(crate) mod certificate;

@@ -61,6 +61,13 @@ pub struct Action {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct Allowed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Policy>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AssetPropertyTimestamp {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset_in_nanos: Option<String>,
@@ -126,6 +133,29 @@ pub struct AttributePayload {
     pub attributes: Option<BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merge: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthInfo {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action_type: Option<String>,
+    pub resources: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthResult {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<Allowed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_decision: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_info: Option<AuthInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denied: Option<Denied>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing_context_values: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -459,6 +489,15 @@ pub struct DeleteTopicRuleRequest {
     pub rule_name: String,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Denied {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explicit_deny: Option<ExplicitDeny>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub implicit_deny: Option<ImplicitDeny>,
+}
+
 /// `DescribeCACertificate` takes it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -601,6 +640,17 @@ pub struct DynamoDBv2Action {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct EffectivePolicy {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_document: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ElasticsearchAction {
     pub endpoint: String,
     pub id: String,
@@ -618,6 +668,13 @@ pub struct EnableTopicRuleRequest {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub struct ExplicitDeny {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Policy>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FirehoseAction {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_mode: Option<bool>,
@@ -625,6 +682,26 @@ pub struct FirehoseAction {
     pub role_arn: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub separator: Option<String>,
+}
+
+/// `GetEffectivePolicies` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetEffectivePoliciesRequest {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cognito_identity_pool_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thing_name: Option<String>,
+}
+
+/// `GetEffectivePolicies` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetEffectivePoliciesResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_policies: Option<Vec<EffectivePolicy>>,
 }
 
 /// `GetPolicy` takes it.
@@ -741,6 +818,13 @@ pub struct HttpActionHeader {
 pub struct HttpAuthorization {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigv4: Option<SigV4Authorization>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImplicitDeny {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Vec<Policy>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -1450,6 +1534,31 @@ pub struct TagResourceRequest {
 /// `TagResource` answers it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TagResourceResponse {}
+
+/// `TestAuthorization` takes it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestAuthorizationRequest {
+    pub auth_infos: Vec<AuthInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cognito_identity_pool_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_names_to_add: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_names_to_skip: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+}
+
+/// `TestAuthorization` answers it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestAuthorizationResponse {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_results: Option<Vec<AuthResult>>,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
