@@ -187,3 +187,34 @@ async fn each_connection_of_a_certificate_has_its_own_rights() {
         );
     }
 }
+
+/// Allowed at CONNECT, and judged again by the policies that are in force when the connection ends.
+#[tokio::test]
+async fn a_will_is_published_only_where_policies_still_allow_it() {
+    let server = Server::start().await;
+    let all = server.device(&allow_all()).await;
+    let (mut listener, mut sender) = (server.client(&all, "listener").await, server.client(&all, "sender").await);
+    listener.subscribe("#", Qos::AtMostOnce).await.unwrap();
+    for (version, edited, is_heard) in [
+        (Version::V311, statement("Allow", "iot:Publish", "*"), true),
+        (Version::V5, statement("Allow", "iot:Publish", "*"), true),
+        (Version::V311, statement("Deny", "iot:*", "*"), false),
+        (Version::V5, statement("Deny", "iot:*", "*"), false),
+    ] {
+        let device = server.pending_device().await;
+        server.set_status(&device, "ACTIVE").await;
+        let policy = server.attach(&device, &allow_all()).await;
+        let mut packet = connect(version, "dying");
+        let topic = TopicName::parse("will").unwrap();
+        let (payload, qos, properties) = ("gone".into(), Qos::AtMostOnce, Properties::new());
+        packet.will = Some(Will { topic, payload, qos, retain: false, properties });
+        let mut client = server.connect(&device, packet).await.unwrap();
+        server.edit(&policy, &document(&[edited])).await;
+        client.closed().await.expect("it may not stay connected");
+        // The will goes out before the connection closes; what comes behind it tells that there was none.
+        let expected = if is_heard { vec!["will", "end"] } else { vec!["end"] };
+        let mut heard = heard(&mut sender, &mut listener, &["end"]).await;
+        heard.retain(|topic| !topic.starts_with("$aws/"));
+        assert_eq!(heard, expected, "{version:?}");
+    }
+}
