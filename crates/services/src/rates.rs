@@ -166,7 +166,12 @@ impl Rates {
         let is_due = now.millis().saturating_sub(last).unsigned_abs() >= LOG_EVERY_MS.unsigned_abs();
         let swap = |to| exceeded.logged_at_ms.compare_exchange(last, to, Ordering::Relaxed, Ordering::Relaxed);
         if is_due && swap(now.millis()).is_ok() {
-            tracing::warn!(rate = kind.as_str(), total, "more than AWS's rate");
+            let rate = kind.as_str();
+            match self.limits.excess {
+                // Nothing came of it, and a new device that comes back at once is no reason to warn.
+                Excess::Reported => tracing::info!(rate, total, "more than AWS's rate; it is not enforced"),
+                Excess::Enforced => tracing::warn!(rate, total, "more than AWS's rate; it is enforced"),
+            }
         }
     }
 
