@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 PATIENCE = 20
-data = boto3.client('iot-data', config=Config(retries={'total_max_attempts': 1}))
+iot_data = boto3.client('iot-data', config=Config(retries={'total_max_attempts': 1}))
 
 
 def refused(code, status, call, **arguments):
@@ -62,26 +62,26 @@ class Device:
 
 
 # Retained over HTTPS and over MQTT, read by both.
-data.publish(topic='r/https', qos=1, retain=True, payload=b'one')
+iot_data.publish(topic='r/https', qos=1, retain=True, payload=b'one')
 device = Device('retains')
 device.client.publish('r/mqtt', b'two', 1, retain=True)
 device.next('publish')
 device.subscribe('r/https')
 assert device.message() == ('r/https', b'one', True)
-found = data.get_retained_message(topic='r/mqtt')
+found = iot_data.get_retained_message(topic='r/mqtt')
 assert (found['topic'], found['payload'], found['qos']) == ('r/mqtt', b'two', 1), found
-pages = list(data.get_paginator('list_retained_messages').paginate(PaginationConfig={'PageSize': 1}))
+pages = list(iot_data.get_paginator('list_retained_messages').paginate(PaginationConfig={'PageSize': 1}))
 topics = [summary['topic'] for page in pages for summary in page['retainedTopics']]
 assert topics == ['r/https', 'r/mqtt'] and len(pages) >= 2, pages
-data.publish(topic='r/https', retain=True, payload=b'')
-refused('ResourceNotFoundException', 404, data.get_retained_message, topic='r/https')
-refused('InvalidRequestException', 400, data.publish, topic='$aws/rules/r/a', retain=True)
+iot_data.publish(topic='r/https', retain=True, payload=b'')
+refused('ResourceNotFoundException', 404, iot_data.get_retained_message, topic='r/https')
+refused('InvalidRequestException', 400, iot_data.publish, topic='$aws/rules/r/a', retain=True)
 
 # DeleteConnection: with and without will, with and without the session.
 watcher = Device('watcher')
 watcher.subscribe('wills/+')
 watcher.subscribe('$aws/events/presence/disconnected/+')
-refused('ResourceNotFoundException', 404, data.delete_connection, clientId='nobody')
+refused('ResourceNotFoundException', 404, iot_data.delete_connection, clientId='nobody')
 
 
 def ended(client_id):
@@ -93,13 +93,13 @@ def ended(client_id):
 
 target = Device('target', will='wills/target', expiry_s=600)
 target.subscribe('t')
-data.delete_connection(clientId='target')
+iot_data.delete_connection(clientId='target')
 target.next('disconnect')
 assert watcher.message() == ('wills/target', b'gone', False)
 ended('target')
 target = Device('target', will='wills/target', expiry_s=600)
 assert target.is_resumed
-data.delete_connection(clientId='target', cleanSession=True, preventWillMessage=True)
+iot_data.delete_connection(clientId='target', cleanSession=True, preventWillMessage=True)
 target.next('disconnect')
 ended('target')
 assert not Device('target').is_resumed
