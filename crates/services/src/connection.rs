@@ -103,7 +103,7 @@ impl Services {
         judge(&standing.policies, action, resource.as_str(), facts, &standing.things)
     }
 
-    fn must_allow(
+    pub(crate) fn must_allow(
         &self,
         standing: &Standing,
         facts: &ConnectionFacts,
@@ -125,7 +125,7 @@ impl Services {
         }
     }
 
-    fn iot_arn(&self, action: IotAction, subject: &str) -> Arn {
+    pub(crate) fn iot_arn(&self, action: IotAction, subject: &str) -> Arn {
         let kind = match action {
             IotAction::Connect => "client",
             IotAction::Subscribe => "topicfilter",
@@ -197,7 +197,7 @@ impl Services {
         outcome
     }
 
-    fn read_standing(&self, id: CertificateId) -> Result<Standing, Error> {
+    pub(crate) fn read_standing(&self, id: CertificateId) -> Result<Standing, Error> {
         let active = match self.find_certificate(id)? {
             None => Err("the certificate was deleted".to_owned()),
             Some(found) if found.value.status == CertificateStatus::Active => Ok(()),

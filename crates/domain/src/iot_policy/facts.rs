@@ -66,7 +66,8 @@ impl<'a> Lookup<'a> {
     /// The one value that a key stands for; a list stands for none.
     fn single(&self, key: &Key) -> Option<&str> {
         match key {
-            Key::ClientId => Some(&self.facts.client_id),
+            // A message by HTTPS comes from no client.
+            Key::ClientId => Some(self.facts.client_id.as_str()).filter(|client_id| !client_id.is_empty()),
             Key::SourceIp => self.source_ip(),
             Key::CertificateId => Some(self.certificate_id.get_or_init(|| self.facts.certificate_id.to_string())),
             Key::SerialNumber => Some(self.serial.get_or_init(|| self.facts.certificate.serial_hex())),
