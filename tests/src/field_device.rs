@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use fleet::{Ca, ClientTls, Device, DeviceSpec, Error, MqttClient};
 use mqtt::packet::Connect;
+use serde_json::{Value, json};
 
-use crate::{Credential, PATIENCE, Server};
+use crate::{Credential, Operator, PATIENCE, Server};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -28,6 +29,22 @@ impl FieldDevice {
 
     pub fn of(ca: &Ca, device: Device, client_id: &str) -> Self {
         Self { device, issuer: ca.clone(), client_id: client_id.to_owned() }
+    }
+
+    /// Of a CA of its own: registered by its first connection, and without a right yet.
+    pub async fn pending(server: &Server, name: &str) -> Self {
+        let device = Self::new(&Operator::of(server).register_ca("factory").await, name);
+        device.must_be_dropped(device.connect(server).await);
+        device
+    }
+
+    /// The same, active and under a policy of its own.
+    pub async fn active(server: &Server, name: &str, statements: &Value) -> Self {
+        let (operator, device) = (Operator::of(server), Self::pending(server, name).await);
+        operator.create_policy("Own", statements).await;
+        operator.attach_policy("Own", &device.id()).await;
+        operator.update_certificate(&device.id(), "ACTIVE").await;
+        device
     }
 
     pub fn id(&self) -> String {
@@ -89,5 +106,19 @@ impl FieldDevice {
         std::fs::write(&credential.certificate, chain).expect("room for a chain");
         std::fs::write(&credential.key, self.device.key().pem()).expect("room for a key");
         credential
+    }
+
+    /// What a script has to know to connect as this device.
+    pub fn place(&self, server: &Server) -> Value {
+        let files = self.files(server);
+        json!({
+            "host": server.fact("endpoint"),
+            "port": server.mqtt_addr().port(),
+            "root": server.root_ca(),
+            "certificate": files.certificate,
+            "key": files.key,
+            "principal": self.id(),
+            "arn": Operator::of(server).arn("iot", &format!("cert/{}", self.id())),
+        })
     }
 }

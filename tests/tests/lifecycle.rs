@@ -7,28 +7,15 @@ const PAHO: &str = include_str!("data/lifecycle.py");
 
 async fn place() -> (Server, FieldDevice) {
     let server = Server::start();
-    let operator = Operator::of(&server);
-    let ca = operator.register_ca("factory").await;
-    let device = FieldDevice::new(&ca, "device");
-    device.must_be_dropped(device.connect(&server).await);
-    operator.create_policy("All", &json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }])).await;
-    operator.attach_policy("All", &device.id()).await;
-    operator.update_certificate(&device.id(), "ACTIVE").await;
+    let statements = json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }]);
+    let device = FieldDevice::active(&server, "device", &statements).await;
     (server, device)
 }
 
 #[tokio::test]
 async fn paho_and_rules_hear_who_comes_and_goes() {
     let (server, device) = place().await;
-    let files = device.files(&server);
-    let place = json!({
-        "host": server.fact("endpoint"),
-        "port": server.mqtt_addr().port(),
-        "root": server.root_ca(),
-        "certificate": files.certificate,
-        "key": files.key,
-        "principal": device.id(),
-    });
+    let place = device.place(&server);
     assert_eq!(server.aws().python(&format!("PLACE = {place}\n{PAHO}")), json!({}));
     // The rule that was not there: the publishers were not told, the operator is.
     let lines = Operator::of(&server).wait_for_log_of("AWSIotLogsV2", "RuleNotFound").await;

@@ -12,13 +12,8 @@ const RULES: &str = include_str!("data/rules.py");
 /// A server, and a device that hears everything on it.
 async fn place() -> (Server, FieldDevice) {
     let server = Server::start();
-    let operator = Operator::of(&server);
-    let ca = operator.register_ca("factory").await;
-    let device = FieldDevice::new(&ca, "listener");
-    device.must_be_dropped(device.connect(&server).await);
-    operator.create_policy("All", &json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }])).await;
-    operator.attach_policy("All", &device.id()).await;
-    operator.update_certificate(&device.id(), "ACTIVE").await;
+    let statements = json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }]);
+    let device = FieldDevice::active(&server, "listener", &statements).await;
     (server, device)
 }
 
@@ -88,13 +83,6 @@ async fn mosquitto_hears_what_a_rule_republishes() {
 #[tokio::test]
 async fn boto3_reads_retained_messages_and_ends_connections() {
     let (server, device) = place().await;
-    let files = device.files(&server);
-    let place = json!({
-        "host": server.fact("endpoint"),
-        "port": server.mqtt_addr().port(),
-        "root": server.root_ca(),
-        "certificate": files.certificate,
-        "key": files.key,
-    });
+    let place = device.place(&server);
     assert_eq!(server.aws().python(&format!("PLACE = {place}\n{IOT_DATA}")), json!({}));
 }

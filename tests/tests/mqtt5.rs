@@ -11,32 +11,20 @@ const PAHO: &str = include_str!("data/mqtt5.py");
 async fn place() -> (Server, FieldDevice) {
     let server = Server::start();
     let operator = Operator::of(&server);
-    let ca = operator.register_ca("factory").await;
-    let device = FieldDevice::new(&ca, "five");
-    device.must_be_dropped(device.connect(&server).await);
     let resource = |kind: &str| operator.arn("iot", &format!("{kind}/ok/*"));
     let statements = json!([
         { "Effect": "Allow", "Action": "iot:Connect", "Resource": "*" },
         { "Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": [resource("topic")] },
         { "Effect": "Allow", "Action": "iot:Subscribe", "Resource": [resource("topicfilter")] },
     ]);
-    operator.create_policy("Ok", &statements).await;
-    operator.attach_policy("Ok", &device.id()).await;
-    operator.update_certificate(&device.id(), "ACTIVE").await;
+    let device = FieldDevice::active(&server, "five", &statements).await;
     (server, device)
 }
 
 #[tokio::test]
 async fn paho_finds_awss_mqtt_5() {
     let (server, device) = place().await;
-    let files = device.files(&server);
-    let place = json!({
-        "host": server.fact("endpoint"),
-        "port": server.mqtt_addr().port(),
-        "root": server.root_ca(),
-        "certificate": files.certificate,
-        "key": files.key,
-    });
+    let place = device.place(&server);
     assert_eq!(server.aws().python(&format!("PLACE = {place}\n{PAHO}")), json!({}));
 }
 

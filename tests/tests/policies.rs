@@ -8,21 +8,11 @@ const OPERATIONS: &str = include_str!("data/policies.py");
 const TEST_AUTHORIZATION: &str = include_str!("data/test_authorization.py");
 const LIVE_RIGHTS: &str = include_str!("data/live_rights.py");
 
-/// A device that is registered and may do nothing yet.
-async fn pending(server: &Server) -> FieldDevice {
-    let ca = Operator::of(server).register_ca("factory").await;
-    let device = FieldDevice::new(&ca, "device");
-    device.must_be_dropped(device.connect(server).await);
-    device
-}
-
 #[tokio::test]
 async fn boto3_finds_the_operations_on_policies_as_on_aws() {
     let server = Server::start();
     let operator = Operator::of(&server);
-    let ca = operator.register_ca("factory").await;
-    let device = FieldDevice::new(&ca, "device");
-    device.must_be_dropped(device.connect(&server).await);
+    let device = FieldDevice::pending(&server, "device").await;
     let arn = operator.arn("iot", &format!("cert/{}", device.id()));
     assert_eq!(server.aws().python(&format!("CERTIFICATE = {arn:?}\n{OPERATIONS}")), json!({}));
 }
@@ -30,7 +20,7 @@ async fn boto3_finds_the_operations_on_policies_as_on_aws() {
 #[tokio::test]
 async fn boto3_is_told_what_a_device_may_do() {
     let server = Server::start();
-    let device = pending(&server).await;
+    let device = FieldDevice::pending(&server, "device").await;
     let arn = Operator::of(&server).arn("iot", &format!("cert/{}", device.id()));
     assert_eq!(server.aws().python(&format!("CERTIFICATE = {arn:?}\n{TEST_AUTHORIZATION}")), json!({}));
     let info = format!("actionType=CONNECT,resources={}", Operator::of(&server).arn("iot", "client/pump"));
@@ -46,16 +36,8 @@ async fn boto3_is_told_what_a_device_may_do() {
 #[tokio::test]
 async fn connected_devices_feel_every_change_to_their_rights() {
     let server = Server::start();
-    let device = pending(&server).await;
-    let files = device.files(&server);
-    let place = json!({
-        "host": server.fact("endpoint"),
-        "port": server.mqtt_addr().port(),
-        "root": server.root_ca(),
-        "certificate": files.certificate,
-        "key": files.key,
-        "arn": Operator::of(&server).arn("iot", &format!("cert/{}", device.id())),
-    });
+    let device = FieldDevice::pending(&server, "device").await;
+    let place = device.place(&server);
     assert_eq!(server.aws().python(&format!("PLACE = {place}\n{LIVE_RIGHTS}")), json!({}));
 }
 
@@ -64,9 +46,7 @@ async fn connected_devices_feel_every_change_to_their_rights() {
 async fn a_connected_device_feels_a_new_default_version_at_once() {
     let server = Server::start();
     let operator = Operator::of(&server);
-    let ca = operator.register_ca("factory").await;
-    let device = FieldDevice::new(&ca, "device");
-    device.must_be_dropped(device.connect(&server).await);
+    let device = FieldDevice::pending(&server, "device").await;
     operator.create_policy("Fleet", &json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }])).await;
     operator.attach_policy("Fleet", &device.id()).await;
     operator.update_certificate(&device.id(), "ACTIVE").await;
