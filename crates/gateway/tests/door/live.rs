@@ -262,6 +262,31 @@ async fn the_will_is_published_unless_the_client_says_goodbye() {
     assert_eq!(listener.messages_kept(), 0);
 }
 
+#[tokio::test]
+async fn a_will_with_retain_is_retained() {
+    let server = Server::start().await;
+    let device = server.device(&allow_all()).await;
+    let mut listener = server.client(&device, "listener").await;
+    listener.subscribe("wills/+", Qos::AtLeastOnce).await.unwrap();
+    for retain in [true, false] {
+        let topic = topic(&format!("wills/{retain}"));
+        let will =
+            Will { topic, payload: "gone".into(), qos: Qos::AtLeastOnce, retain, properties: Default::default() };
+        let connect = Connect { will: Some(will), ..Connect::new("rude") };
+        drop(server.connect(&device, connect).await.unwrap());
+        let heard = listener.next_message().await.unwrap();
+        assert_eq!((heard.topic.as_str(), heard.retain), (format!("wills/{retain}").as_str(), false));
+    }
+    let mut later = server.client(&device, "later").await;
+    for filter in ["wills/false", "wills/true"] {
+        later.subscribe(filter, Qos::AtLeastOnce).await.unwrap();
+    }
+    let heard = later.next_message().await.unwrap();
+    assert_eq!((heard.topic.as_str(), heard.retain), ("wills/true", true));
+    later.ping().await.unwrap();
+    assert_eq!(later.messages_kept(), 0);
+}
+
 /// On a clock that jumps to the next timer when nothing is left to do. 30 s is the least that a client can ask for.
 #[tokio::test]
 async fn a_silent_client_is_let_go_after_one_and_a_half_times_its_keep_alive() {
