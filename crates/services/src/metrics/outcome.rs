@@ -48,8 +48,24 @@ impl Outcome {
             | Refusal::Disconnected => Self::ClientError,
             Refusal::Overloaded(_) => Self::Throttle,
             Refusal::Internal(_) | Refusal::ServerShutdown => Self::ServerError,
-            // All that is left is about the certificate or its policies.
-            _ => Self::AuthError,
+            Refusal::NoClientCertificate
+            | Refusal::MalformedCertificate(_)
+            | Refusal::NotYetValid { .. }
+            | Refusal::Expired { .. }
+            | Refusal::UnknownIssuer { .. }
+            | Refusal::IssuerInactive { .. }
+            | Refusal::IssuerExpired { .. }
+            | Refusal::AutoRegistrationOff { .. }
+            | Refusal::ServerNameNeeded { .. }
+            | Refusal::RegisteredNow { .. }
+            | Refusal::PendingActivation { .. }
+            | Refusal::Inactive { .. }
+            | Refusal::Revoked { .. }
+            | Refusal::PendingTransfer { .. }
+            | Refusal::NoPolicy { .. }
+            | Refusal::PolicyDenies { .. }
+            | Refusal::PolicyDoesNotAllow { .. }
+            | Refusal::RightLost(_) => Self::AuthError,
         }
     }
 
