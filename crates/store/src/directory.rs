@@ -76,6 +76,13 @@ impl Directory {
         self.path.join("records.redb")
     }
 
+    /// Kept, since only whoever runs the server can know that it is worth nothing.
+    pub(crate) fn set_records_aside(&self) -> Result<(), StoreError> {
+        let path = self.records_path();
+        std::fs::rename(&path, path.with_extension("redb.unfinished"))
+            .map_err(|error| StoreError::io("set aside", &path, &error))
+    }
+
     pub(crate) fn blobs_path(&self) -> PathBuf {
         self.path.join("blobs")
     }

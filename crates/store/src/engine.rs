@@ -7,11 +7,11 @@ mod queues;
 
 use std::io::ErrorKind;
 use std::ops::Bound;
-use std::panic::catch_unwind;
+use std::panic::{UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
 use crate::commit::Record;
 use crate::directory::private_file;
@@ -48,8 +48,16 @@ impl Engine {
             .truncate(false)
             .open(path)
             .map_err(|error| StoreError::io("open", path, &error))?;
+        Self::open_by(path, |builder| builder.create(path))
+    }
+
+    /// Tests open it on a disk of their own.
+    pub(crate) fn open_by(
+        path: &Path,
+        create: impl FnOnce(&Builder) -> Result<Database, DatabaseError> + UnwindSafe,
+    ) -> Result<Self, StoreError> {
         // redb may panic on a file that was altered behind its back.
-        let open = || Builder::new().set_cache_size(CACHE_BYTES).create(path);
+        let open = || create(Builder::new().set_cache_size(CACHE_BYTES));
         let database = catch_unwind(open).map_err(|_| damaged(path, "its pages contradict each other"))?;
         let database = database.map_err(|error| sentence(path, error))?;
         let engine = Self { database, path: path.to_owned() };

@@ -44,7 +44,7 @@ impl Store {
     /// Blocking: opens or makes the store below `dir`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let directory = Directory::take(dir)?;
-        let view = Arc::new(View::new(open_engine(&directory)?));
+        let view = Arc::new(View::new(open_engine(&directory, Engine::open)?));
         let blobs = Blobs::open(directory.blobs_path())?;
         let journals = Journals::start(directory.journals_path())?;
         let (queue, proposals) = std::sync::mpsc::channel();
@@ -242,8 +242,12 @@ fn units_of(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(QUEUE_UNIT_BYTES).clamp(1, QUEUE_UNITS_MAX)).unwrap_or(u32::MAX)
 }
 
-/// The records of a directory that is already held. A store that was whole once must be whole now.
-fn open_engine(directory: &Directory) -> Result<Engine, StoreError> {
+/// The records of a directory that is already held. A store that was whole once must be whole now; one that never was
+/// is begun anew.
+pub(crate) fn open_engine(
+    directory: &Directory,
+    open: impl Fn(&Path) -> Result<Engine, StoreError>,
+) -> Result<Engine, StoreError> {
     let is_made = directory.is_made()?;
     let path = directory.records_path();
     let size_bytes = path.metadata().ok().map(|metadata| metadata.len());
@@ -254,7 +258,15 @@ fn open_engine(directory: &Directory) -> Result<Engine, StoreError> {
             if size_bytes.is_none() { "is missing" } else { "is empty" }
         )));
     }
-    let engine = Engine::open(&path)?;
+    let engine = match open(&path) {
+        // The server ended, or the disk failed, while it made the file.
+        Err(StoreError::Corrupt(why)) if !is_made => {
+            directory.set_records_aside()?;
+            tracing::warn!("{why}: it was never in use, so it is set aside and made anew");
+            open(&path)?
+        }
+        opened => opened?,
+    };
     if !is_made {
         directory.mark_made()?;
     }

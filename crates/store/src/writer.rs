@@ -1,6 +1,9 @@
 //! The one thread that writes: it takes all commits that wait, applies them in one engine transaction with a verdict
 //! each, pays one fsync for all of them, and then answers each.
 
+#[cfg(test)]
+mod disk_errors;
+
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
