@@ -51,6 +51,10 @@ impl FieldDevice {
         self.device.id().to_string()
     }
 
+    pub fn issuer(&self) -> &Ca {
+        &self.issuer
+    }
+
     pub fn certificate_pem(&self) -> String {
         self.device.certificate_pem().expect("a certificate")
     }

@@ -40,6 +40,11 @@ impl Mosquitto {
         self
     }
 
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.port = port.to_string();
+        self
+    }
+
     pub fn with_credential(mut self, credential: &Credential) -> Self {
         self.credential = Some(credential.clone());
         self

@@ -1,5 +1,5 @@
-//! What the tests need beside Rust: Debian packages; under target/ a Python environment with the AWS CLI v1, boto3 and
-//! paho-mqtt, the AWS CLI v2, and the AWS SDKs for JavaScript.
+//! What the tests need beside Rust: Debian packages; under target/ a Python environment with the AWS CLI v1, boto3,
+//! paho-mqtt and the AWS IoT Device SDK, the AWS CLI v2, and for JavaScript the AWS SDKs and mqtt.js.
 
 mod aws_cli_2;
 mod javascript;
@@ -20,7 +20,7 @@ const DEBIAN: [(&str, &str); 5] = [
 ];
 
 /// Pinned: a new version of a client is a change worth seeing.
-const PYTHON: [&str; 3] = ["awscli==1.45.11", "boto3==1.43.11", "paho-mqtt==2.1.0"];
+const PYTHON: [&str; 4] = ["awscli==1.45.11", "boto3==1.43.11", "paho-mqtt==2.1.0", "awsiotsdk==1.31.0"];
 
 pub fn target_dir(root: &Path) -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {

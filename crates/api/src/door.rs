@@ -34,6 +34,10 @@ pub(crate) enum Target {
 }
 
 impl Opened {
+    pub(crate) fn is_of_data_plane(&self) -> bool {
+        self.service.name == "iot-data"
+    }
+
     pub(crate) fn body_bytes_max(&self) -> usize {
         match &self.target {
             Target::Operation(operation, _) => match operation.name {

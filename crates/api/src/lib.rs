@@ -6,8 +6,10 @@ mod authentication;
 mod aws_calls;
 mod catalog;
 mod dead_letter_pages;
+mod device_requests;
 mod dispatch;
 mod door;
+mod entrance;
 mod errors;
 mod form;
 mod generated;
@@ -25,6 +27,7 @@ mod route;
 mod server;
 mod tls;
 mod validation;
+mod websocket;
 mod without_network;
 mod xml;
 
@@ -34,10 +37,11 @@ use services::Services;
 use tokio::sync::Semaphore;
 
 pub use aws_calls::ApiCell;
+pub use entrance::{Holder, Knock, MqttDoor, MqttDoors, Upgraded};
 pub use health::Surroundings;
 pub use limits::Limits;
 pub use message::Answer;
-pub use server::serve;
+pub use server::{serve, serve_device};
 pub use tls::Tls;
 pub use without_network::{Reading, call, read};
 

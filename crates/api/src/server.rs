@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,21 +11,26 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use services::Via;
+use services::iot_data::HttpsDevice;
 use services::places::{NoPlace, Places};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 
+use crate::device_requests::is_signed;
+use crate::entrance::{Entrance, Holder, Kind, Knock, MqttDoor, MqttDoors, Upgraded};
 use crate::limits::{
     BODY_BYTES_MAX, BODY_TIMEOUT, DRAIN_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, URI_BYTES_MAX,
 };
 use crate::message::{Answer, Head};
-use crate::{Api, Tls, own_pages};
+use crate::{Api, Tls, own_pages, websocket};
 
 /// A pause after a failed accept: out of file descriptors, trying again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -33,7 +39,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const TURNED_AWAY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Answers on `listener` until `shutdown` turns true, then lets open requests end.
-pub async fn serve(listener: TcpListener, api: Api, tls: Option<Tls>, mut shutdown: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    tls: Option<Tls>,
+    mqtt: MqttDoors,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let Ok(local) = listener.local_addr() else { return };
     let limits = &api.inner.settings.limits;
     let places = Places::new(limits.connections_max, limits.connections_per_address_max);
     let mut turned_away = TurnedAway::default();
@@ -50,9 +63,10 @@ pub async fn serve(listener: TcpListener, api: Api, tls: Option<Tls>, mut shutdo
                 Ok(place) => {
                     let (api, tls, shutdown) = (api.clone(), tls.clone(), shutdown.clone());
                     let via = Via { source_ip: source.ip(), is_tls: tls.is_some() };
+                    let entrance = Entrance { via, kind: Kind::Api, mqtt: (mqtt.0)(source, local) };
                     connections.spawn(async move {
                         let _place = place;
-                        accepted_connection(stream, via, tls, api, shutdown).await;
+                        accepted_connection(stream, entrance, tls, api, shutdown).await;
                     });
                 }
                 Err(why) => turned_away.tell(source, why),
@@ -92,15 +106,28 @@ impl TurnedAway {
     }
 }
 
+/// A stream of the devices' port that speaks HTTP: the data plane alone, and WebSockets. The certificate, where there is
+/// one, is whose key the peer holds.
+pub async fn serve_device(
+    stream: TlsStream<TcpStream>,
+    api: Api,
+    via: Via,
+    device: Option<HttpsDevice>,
+    mqtt: MqttDoor,
+    shutdown: watch::Receiver<bool>,
+) {
+    connection(stream, Entrance { via, kind: Kind::Devices(device), mqtt }, api, shutdown).await;
+}
+
 /// Its handshake, where the port has TLS, and then its requests.
 async fn accepted_connection(
     stream: TcpStream,
-    via: Via,
+    entrance: Entrance,
     tls: Option<Tls>,
     api: Api,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let Some(tls) = tls else { return connection(stream, via, api, shutdown).await };
+    let Some(tls) = tls else { return connection(stream, entrance, api, shutdown).await };
     let handshake = tokio::time::timeout(api.inner.settings.limits.handshake_timeout, tls.accept(stream));
     // Boxed: what only the handshake needs is not kept for the life of the connection.
     let handshake = Box::pin(handshake);
@@ -109,22 +136,32 @@ async fn accepted_connection(
         () = ended(&mut shutdown) => return,
     };
     match outcome {
-        Ok(Ok(stream)) => connection(stream, via, api, shutdown).await,
+        Ok(Ok(stream)) => connection(stream, entrance, api, shutdown).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake on the API port failed"),
         Err(_) => tracing::debug!("a TLS handshake on the API port took too long"),
     }
 }
 
+/// What a connection becomes once its 101 is sent.
+struct Opening {
+    upgrade: OnUpgrade,
+    holder: Holder,
+}
+
 /// One connection to its end; after `shutdown` it ends with the request that it has.
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    via: Via,
+    entrance: Entrance,
     api: Api,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let service = service_fn(move |request| {
-        let api = api.clone();
-        async move { Ok::<_, Infallible>(respond(&api, via, request).await) }
+    let opening = Arc::new(Mutex::new(None));
+    let service = service_fn({
+        let (entrance, opening) = (entrance.clone(), opening.clone());
+        move |request| {
+            let (api, entrance, opening) = (api.clone(), entrance.clone(), opening.clone());
+            async move { Ok::<_, Infallible>(respond(&api, &entrance, &opening, request).await) }
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -132,18 +169,39 @@ async fn connection(
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    // Boxed: what only HTTP needs is not kept for the life of a WebSocket.
+    let mut connection = Box::pin(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = ended(&mut shutdown) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            connection.as_mut().await
         }
     };
+    drop(connection);
     if let Err(error) = outcome {
         tracing::debug!(%error, "an API connection ended early");
+        return;
     }
+    let opening = opening.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(opening) = opening {
+        hand_over(opening, &entrance.mqtt, shutdown).await;
+    }
+}
+
+/// The stream under a WebSocket, with what has come on it already, goes to the device door.
+async fn hand_over(opening: Opening, mqtt: &MqttDoor, shutdown: watch::Receiver<bool>) {
+    let Ok(upgraded) = opening.upgrade.await else { return };
+    let (stream, received) = match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+        Ok(parts) => (Upgraded::Tls(Box::new(parts.io.into_inner())), parts.read_buf),
+        Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => (Upgraded::Tcp(parts.io.into_inner()), parts.read_buf),
+            Err(_) => return tracing::error!("an upgraded connection is neither TLS nor TCP"),
+        },
+    };
+    (mqtt.0)(Knock::Opened { stream, received, holder: opening.holder }, shutdown).await;
 }
 
 /// Shutdown was asked for, or nobody is left to ask.
@@ -151,12 +209,25 @@ async fn ended(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|ending| *ending).await;
 }
 
-async fn respond(api: &Api, via: Via, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond(
+    api: &Api,
+    entrance: &Entrance,
+    opening: &Mutex<Option<Opening>>,
+    mut request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let request_id = services::uuid();
+    let upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     let answer = match head(&parts) {
+        Ok(head) if websocket::is_asked(&head) => match websocket_answer(api, entrance, &head, &request_id).await {
+            Ok((answer, holder)) => {
+                *opening.lock().unwrap_or_else(PoisonError::into_inner) = Some(Opening { upgrade, holder });
+                answer
+            }
+            Err(answer) => answer,
+        },
         Ok(head) => {
-            let answer = answer(api, via, &head, body, &request_id).await;
+            let answer = answer(api, entrance, &head, body, &request_id).await;
             tracing::debug!(method = head.method, path = head.path, status = answer.status, request_id, "answered");
             answer
         }
@@ -171,18 +242,50 @@ async fn respond(api: &Api, via: Via, request: Request<Incoming>) -> Response<Fu
     response
 }
 
-async fn answer(api: &Api, via: Via, head: &Head, body: Incoming, request_id: &str) -> Answer {
-    if !is_host_allowed(head, &api.inner.settings.host_names) {
-        let sentence = "The Host header names another server. Add the name to --endpoint-name.";
-        return Answer::new(421, "application/json", serde_json::json!({ "message": sentence }).to_string());
+async fn websocket_answer(
+    api: &Api,
+    entrance: &Entrance,
+    head: &Head,
+    request_id: &str,
+) -> Result<(Answer, Holder), Answer> {
+    check_host(api, head)?;
+    let (handshake, holder) = api.open_websocket(head, entrance, request_id).await?;
+    Ok((handshake.answer(), holder))
+}
+
+fn check_host(api: &Api, head: &Head) -> Result<(), Answer> {
+    if is_host_allowed(head, &api.inner.settings.host_names) {
+        return Ok(());
     }
-    if own_pages::is_own(&head.path) {
-        return api.own_page(head, request_id).await;
+    let sentence = "The Host header names another server. Add the name to --endpoint-name.";
+    Err(Answer::new(421, "application/json", serde_json::json!({ "message": sentence }).to_string()))
+}
+
+async fn answer(api: &Api, entrance: &Entrance, head: &Head, body: Incoming, request_id: &str) -> Answer {
+    if let Err(answer) = check_host(api, head) {
+        return answer;
+    }
+    match &entrance.kind {
+        Kind::Api if own_pages::is_own(&head.path) => return api.own_page(head, request_id).await,
+        Kind::Devices(_) if own_pages::is_own(&head.path) => return api.not_of_devices(head, request_id),
+        Kind::Devices(Some(device)) if !is_signed(head) => {
+            return match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+                Ok(Ok(body)) => api.device_request(device, entrance, head, &body.to_bytes(), request_id).await,
+                Ok(Err(_)) | Err(_) => {
+                    let sentence = "The request body could not be read to its end, or is too large.";
+                    Api::malformed(head, sentence, request_id)
+                }
+            };
+        }
+        Kind::Api | Kind::Devices(_) => {}
     }
     let opened = match api.open(head, request_id) {
         Ok(opened) => opened,
         Err(answer) => return *answer,
     };
+    if matches!(entrance.kind, Kind::Devices(_)) && !opened.is_of_data_plane() {
+        return api.not_of_devices(head, request_id);
+    }
     let limit = opened.body_bytes_max();
     let hint = body.size_hint();
     if hint.lower() > limit as u64 {
@@ -205,7 +308,7 @@ async fn answer(api: &Api, via: Via, head: &Head, body: Incoming, request_id: &s
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => return opened.too_large(request_id),
         Ok(Err(_)) | Err(_) => return opened.unreadable(request_id),
     };
-    api.finish(opened, head, body, request_id, via).await
+    api.finish(opened, head, body, request_id, entrance.via).await
 }
 
 /// The head as the door takes it. The sentence says what it cannot take; the head is then as far as it was read.

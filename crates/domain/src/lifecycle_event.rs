@@ -60,6 +60,7 @@ pub enum DisconnectReason {
     ServerError,
     ServerInitiatedDisconnect,
     Throttled,
+    WebSocketTtlExpiration,
 }
 
 impl DisconnectReason {
@@ -67,9 +68,11 @@ impl DisconnectReason {
     /// the one is a packet that a policy denies, the other a connection that may not be there any more.
     pub fn of(refusal: &Refusal) -> Self {
         match refusal {
-            Refusal::NoPolicy { .. } | Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. } => {
-                Self::AuthError
-            }
+            Refusal::NoPolicy { .. }
+            | Refusal::PolicyDenies { .. }
+            | Refusal::PolicyDoesNotAllow { .. }
+            | Refusal::IamDoesNotAllow { .. }
+            | Refusal::SignatureRefused(_) => Self::AuthError,
             Refusal::NoClientCertificate
             | Refusal::NotYetValid { .. }
             | Refusal::Expired { .. }
@@ -82,16 +85,20 @@ impl DisconnectReason {
             | Refusal::PendingActivation { .. }
             | Refusal::Inactive { .. }
             | Refusal::Revoked { .. }
+            | Refusal::NotActive { .. }
             | Refusal::PendingTransfer { .. }
             | Refusal::RightLost(_) => Self::ForbiddenAccess,
             Refusal::MalformedCertificate(_)
             | Refusal::TlsFailed(_)
+            | Refusal::AlpnRefused(_)
+            | Refusal::WebSocketRefused(_)
             | Refusal::MalformedConnect(_)
             | Refusal::ClientIdRefused(_)
             | Refusal::ProtocolError(_) => Self::ClientError,
             Refusal::HandshakeTimeout | Refusal::ConnectTimeout => Self::ConnectionLost,
             Refusal::TakenOver => Self::DuplicateClientId,
             Refusal::Disconnected => Self::ApiInitiatedDisconnect,
+            Refusal::WebSocketTooOld => Self::WebSocketTtlExpiration,
             Refusal::KeepAliveTimeout => Self::MqttKeepAliveTimeout,
             Refusal::ServerShutdown => Self::ServerInitiatedDisconnect,
             Refusal::Overloaded(_) => Self::Throttled,
@@ -112,6 +119,7 @@ impl DisconnectReason {
             Self::ServerError => "SERVER_ERROR",
             Self::ServerInitiatedDisconnect => "SERVER_INITIATED_DISCONNECT",
             Self::Throttled => "THROTTLED",
+            Self::WebSocketTtlExpiration => "WEBSOCKET_TTL_EXPIRATION",
         }
     }
 }
@@ -285,6 +293,7 @@ mod tests {
             (Refusal::PolicyDoesNotAllow { action: String::new(), resource: String::new() }, "AUTH_ERROR"),
             (Refusal::RightLost(String::new()), "FORBIDDEN_ACCESS"),
             (Refusal::Overloaded(String::new()), "THROTTLED"),
+            (Refusal::WebSocketTooOld, "WEBSOCKET_TTL_EXPIRATION"),
             (Refusal::ServerShutdown, "SERVER_INITIATED_DISCONNECT"),
             (Refusal::Internal(String::new()), "SERVER_ERROR"),
         ] {

@@ -1,19 +1,25 @@
 //! What all connections of the device door share.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use broker::Broker;
+use bytes::Bytes;
 use rustls_pki_types::CertificateDer;
 use services::Services;
 use services::admission::{Recorded, Refused};
-use services::metrics::Metrics;
+use services::metrics::{Metrics, Stage};
 use services::places::{NoPlace, Place, Places};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::connection::{self, Arrival, Presented, WebSocketHolder};
 use crate::limits::Limits;
 use crate::peer::Peer;
+use crate::profile::Profile;
 use crate::server_identity::ServerIdentity;
+use crate::stream::{DeviceStream, UpgradedStream};
 use crate::tls::TlsDoor;
 use crate::verifier::LeafJudge;
 
@@ -49,6 +55,37 @@ impl Gateway {
         let places = Places::new(limits.connections_max, limits.connections_per_address_max);
         let inner = Inner { services, broker, tls, limits, places, connections: AtomicU64::new(1) };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// MQTT on a WebSocket that the HTTP side has opened, to its end. `received` is what came behind the upgrade already.
+    /// Whoever hands it over counts it among its own connections.
+    pub async fn serve_websocket(
+        &self,
+        stream: UpgradedStream,
+        received: Bytes,
+        holder: WebSocketHolder,
+        peer: Peer,
+        shutdown: watch::Receiver<bool>,
+    ) {
+        let presented = match holder {
+            WebSocketHolder::Certificate(certificate) => Presented::Certificate(certificate),
+            WebSocketHolder::Signer(signer) => Presented::Signer(signer),
+        };
+        let stream = DeviceStream::websocket(stream, received).await;
+        let ends_at = Some(Instant::now() + self.inner.limits.websocket_age_max);
+        let arrival = Arrival { ends_at, ..Arrival::new(stream, Profile::Aws, presented) };
+        connection::serve(self, Box::new(arrival), peer, shutdown).await;
+    }
+
+    /// Of a request on a stream that was handed on.
+    pub fn record_refused(&self, peer: &Peer, refused: &Refused, chain: &[CertificateDer<'_>]) {
+        self.metrics().connections.refused(&refused.refusal, Stage::Request);
+        self.record(peer, refused, chain);
+    }
+
+    /// A connection that another listener accepted.
+    pub fn peer(&self, source: SocketAddr, listener: SocketAddr) -> Peer {
+        Peer::new(self.next_connection(), source, listener)
     }
 
     /// From TCP accept to close, on all listeners.

@@ -3,6 +3,7 @@
 //! It owns sockets, deadlines and bounds. What may come in, publish or hear is decided by `services`; who hears what by
 //! `broker`; what a packet means by `mqtt`. It knows no store and no AWS JSON.
 
+mod alpn;
 mod aws_profile;
 mod closing;
 mod connection;
@@ -22,14 +23,17 @@ mod tcp;
 mod tls;
 mod tls_stream;
 mod verifier;
+mod websocket;
 
 pub use closing::close_tls;
+pub use connection::WebSocketHolder;
 pub use gateway::Gateway;
 pub use limits::{Limits, SESSION_EXPIRY_S_BOUND};
-pub use listener::{Door, serve};
+pub use listener::{Door, HttpArrival, HttpHandler, serve};
 pub use peer::Peer;
 pub use profile::Profile;
 pub use server_identity::{ServerIdentity, ServerKey, ServerKeyError};
 pub use session_tickets::SessionResumption;
+pub use stream::UpgradedStream;
 pub use tls::{Accepted, HandshakeEnded, Left, TlsDoor};
 pub use verifier::{HandshakeRefused, LeafJudge};

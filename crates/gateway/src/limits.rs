@@ -26,6 +26,8 @@ pub struct Limits {
     /// For how long the peer may leave what it was sent unacknowledged, or its window closed (TCP_USER_TIMEOUT). Linux gives up
     /// on a peer that does not answer after as long by itself; on one that answers and takes nothing it never does.
     pub unacknowledged_timeout: Duration,
+    /// How long a WebSocket may be open: as long as AWS's. ("AWS IoT Core message broker and protocol limits and quotas")
+    pub websocket_age_max: Duration,
     /// After we have said close, how long the peer may take to close as well: enough for what is in flight.
     pub drain_timeout: Duration,
     /// Bytes read and thrown away in that time.
@@ -52,6 +54,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             unacknowledged_timeout: Duration::from_secs(900),
+            websocket_age_max: Duration::from_secs(24 * 3600),
             drain_timeout: Duration::from_secs(2),
             drain_bytes_max: 256 * 1024,
             shutdown_timeout: Duration::from_secs(5),

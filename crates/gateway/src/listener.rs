@@ -1,10 +1,14 @@
 //! The accept loop of one listener. Everything that takes time happens in a task per connection.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::admission::Refusal;
+use domain::x509::Certificate;
 use services::admission::Refused;
 use services::metrics::Stage;
 use services::places::{NoPlace, Place};
@@ -12,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use crate::connection::{self, Arrival, Presented};
 use crate::gateway::Gateway;
@@ -19,7 +24,7 @@ use crate::peer::Peer;
 use crate::profile::Profile;
 use crate::stream::DeviceStream;
 use crate::tcp;
-use crate::tls::HandshakeEnded;
+use crate::tls::{Accepted, AcceptedByAlpn, HandshakeEnded};
 
 /// After a failed accept (no file descriptors left, as a rule), before the next one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -34,8 +39,31 @@ const OVERLOAD_RECORD_PAUSE: Duration = Duration::from_secs(1);
 pub enum Door {
     /// MQTT over TLS with the client's certificate, as AWS has it on 8883.
     Mqtt,
+    /// ALPN decides, as AWS has it on 443: MQTT is served here, HTTP is handed on.
+    Alpn(HttpHandler),
     /// MQTT without TLS, for programs on this machine: nobody is asked who they are. Loopback only.
     PlainMqtt,
+}
+
+/// Serves HTTP on a stream until its end, or until shutdown; `/mqtt` comes back by `Gateway::serve_websocket`.
+#[derive(Clone)]
+pub struct HttpHandler(pub Arc<HandleHttp>);
+
+type HandleHttp = dyn Fn(HttpArrival, watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
+
+/// A peer that wants to speak HTTP.
+#[derive(Debug)]
+pub struct HttpArrival {
+    pub stream: Box<TlsStream<TcpStream>>,
+    /// Where it showed one, it holds the key, and admission let it come in.
+    pub certificate: Option<Box<Certificate>>,
+    pub peer: Peer,
+}
+
+impl fmt::Debug for HttpHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpHandler")
+    }
 }
 
 /// Serves devices until `shutdown` turns true (or its sender goes); then ends all connections and waits for them, for
@@ -111,37 +139,66 @@ async fn serve_socket(
     let _open = gateway.metrics().connections.open.enter();
     tcp::settle(&socket, peer.connection, gateway.limits());
     match door {
-        Door::Mqtt => serve_tls(&gateway, socket, peer, shutdown).await,
+        Door::Mqtt => serve_tls(&gateway, None, socket, peer, shutdown).await,
+        Door::Alpn(http) => serve_tls(&gateway, Some(&http), socket, peer, shutdown).await,
         Door::PlainMqtt => {
             let stream = DeviceStream::Tcp(socket);
-            let arrival = Arrival { stream, profile: Profile::Mqtt, presented: Presented::Nothing };
-            connection::serve(&gateway, arrival, peer, shutdown).await;
+            let arrival = Arrival::new(stream, Profile::Mqtt, Presented::Nothing);
+            connection::serve(&gateway, Box::new(arrival), peer, shutdown).await;
         }
     }
 }
 
-async fn serve_tls(gateway: &Gateway, socket: TcpStream, mut peer: Peer, mut shutdown: watch::Receiver<bool>) {
+/// What is spoken once TLS stands.
+enum Arrived {
+    Mqtt(Box<Arrival>),
+    Http { stream: Box<TlsStream<TcpStream>>, certificate: Option<Box<Certificate>> },
+}
+
+/// With somebody who speaks HTTP, ALPN decides; without, it is MQTT.
+async fn serve_tls(
+    gateway: &Gateway,
+    http: Option<&HttpHandler>,
+    socket: TcpStream,
+    mut peer: Peer,
+    mut shutdown: watch::Receiver<bool>,
+) {
     // Boxed, so that what only the handshake needs is not kept for the life of the connection.
     let handshake = Box::pin(async {
-        let accepted = gateway.tls().accept(socket, &mut peer).await.map_err(Box::new)?;
-        Ok::<_, Box<HandshakeEnded>>(Arrival {
-            stream: DeviceStream::Tls(Box::new(accepted.stream.into())),
-            profile: Profile::Aws,
-            presented: Presented::Certificate(Box::new(accepted.certificate)),
+        let tls = gateway.tls();
+        Ok::<_, Box<HandshakeEnded>>(match http {
+            None => mqtt_arrived(tls.accept(socket, &mut peer).await.map_err(Box::new)?),
+            Some(_) => match tls.accept_by_alpn(socket, &mut peer).await.map_err(Box::new)? {
+                AcceptedByAlpn::Mqtt(accepted) => mqtt_arrived(accepted),
+                AcceptedByAlpn::Http { stream, certificate } => {
+                    Arrived::Http { stream: Box::new(stream), certificate: certificate.map(Box::new) }
+                }
+            },
         })
     });
     let arrived = tokio::select! {
         arrived = handshake => arrived,
         _ = shutdown.wait_for(|down| *down) => return,
     };
-    match arrived {
-        Ok(arrival) => connection::serve(gateway, arrival, peer, shutdown).await,
-        Err(ended) => {
+    match (arrived, http) {
+        (Ok(Arrived::Mqtt(arrival)), _) => connection::serve(gateway, arrival, peer, shutdown).await,
+        (Ok(Arrived::Http { stream, certificate }), Some(http)) => {
+            (http.0)(HttpArrival { stream, certificate, peer }, shutdown).await;
+        }
+        // Without ALPN nothing arrives as HTTP.
+        (Ok(Arrived::Http { .. }), None) => {}
+        (Err(ended), _) => {
             gateway.metrics().connections.refused(&ended.refused.refusal, Stage::Handshake);
             gateway.record(&peer, &ended.refused, &ended.chain);
             Box::pin(ended.left.close(gateway.limits())).await;
         }
     }
+}
+
+fn mqtt_arrived(accepted: Accepted) -> Arrived {
+    let presented = Presented::Certificate(Box::new(accepted.certificate));
+    let stream = DeviceStream::Tls(Box::new(accepted.stream.into()));
+    Arrived::Mqtt(Box::new(Arrival::new(stream, Profile::Aws, presented)))
 }
 
 /// Told with the remedy, and told when it is over; not for each of them, nor for each time that it comes and goes.

@@ -6,14 +6,17 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::server;
 
-use crate::closing::{close_socket, close_tls_stream};
+use crate::closing::{close_socket, close_tls, close_tls_stream};
 use crate::limits::Limits;
 use crate::tls_stream::TlsStream;
+use crate::websocket::WebSocket;
 
 /// Read at once where there is no TLS.
 const READ_BYTES: usize = 16 * 1024;
@@ -24,14 +27,36 @@ pub(crate) enum DeviceStream {
     Tls(Box<TlsStream>),
     /// Of the plain listener, which is on loopback only.
     Tcp(TcpStream),
+    /// Boxed too.
+    WebSocketOverTls(Box<WebSocket<server::TlsStream<TcpStream>>>),
+    /// Of an API port without TLS.
+    WebSocketOverTcp(Box<WebSocket<TcpStream>>),
+}
+
+/// What lies under a WebSocket, after the HTTP upgrade.
+#[derive(Debug)]
+pub enum UpgradedStream {
+    Tls(Box<server::TlsStream<TcpStream>>),
+    Tcp(TcpStream),
 }
 
 impl DeviceStream {
+    /// `received` is what the HTTP side has read beyond the upgrade.
+    pub(crate) async fn websocket(stream: UpgradedStream, received: Bytes) -> Self {
+        match stream {
+            UpgradedStream::Tls(stream) => Self::WebSocketOverTls(Box::new(WebSocket::open(*stream, received).await)),
+            UpgradedStream::Tcp(stream) => Self::WebSocketOverTcp(Box::new(WebSocket::open(stream, received).await)),
+        }
+    }
+
     /// As the peer sent it, leaf first; empty where there is no TLS.
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
         match self {
             Self::Tls(stream) => stream.chain(),
-            Self::Tcp(_) => &[],
+            Self::WebSocketOverTls(websocket) => {
+                websocket.get_ref().get_ref().1.peer_certificates().unwrap_or_default()
+            }
+            Self::Tcp(_) | Self::WebSocketOverTcp(_) => &[],
         }
     }
 
@@ -46,6 +71,8 @@ impl DeviceStream {
                 input.extend_from_slice(buffer.filled());
                 Poll::Ready(Ok(buffer.filled().len()))
             }
+            Self::WebSocketOverTls(websocket) => websocket.poll_read(cx, input),
+            Self::WebSocketOverTcp(websocket) => websocket.poll_read(cx, input),
         }
     }
 
@@ -53,6 +80,8 @@ impl DeviceStream {
         match self {
             Self::Tls(stream) => stream.poll_write(cx, bytes),
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::WebSocketOverTls(websocket) => websocket.poll_write(cx, bytes),
+            Self::WebSocketOverTcp(websocket) => websocket.poll_write(cx, bytes),
         }
     }
 
@@ -60,6 +89,8 @@ impl DeviceStream {
         match self {
             Self::Tls(stream) => stream.poll_flush(cx),
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::WebSocketOverTls(websocket) => websocket.poll_flush(cx),
+            Self::WebSocketOverTcp(websocket) => websocket.poll_flush(cx),
         }
     }
 
@@ -68,6 +99,14 @@ impl DeviceStream {
         match self {
             Self::Tls(stream) => close_tls_stream(*stream, limits).await,
             Self::Tcp(stream) => close_socket(stream, limits).await,
+            Self::WebSocketOverTls(mut websocket) => {
+                let _ = timeout(limits.drain_timeout, websocket.say_goodbye()).await;
+                close_tls(websocket.into_inner(), limits).await;
+            }
+            Self::WebSocketOverTcp(mut websocket) => {
+                let _ = timeout(limits.drain_timeout, websocket.say_goodbye()).await;
+                close_socket(websocket.into_inner(), limits).await;
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The TLS side of the device door: its configuration, built once, and one handshake.
 //!
-//! TLS 1.2 and 1.3, client certificate required. Where sessions may be resumed, the library does not ask the verifier
-//! again; the door does, or a certificate that was deactivated since would come back in.
+//! TLS 1.2 and 1.3; on every port but the one where ALPN decides, the client certificate is required. Where sessions may be
+//! resumed, the library does not ask the verifier again; the door does, or a certificate that was deactivated since would
+//! come back in.
 
 use std::io;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::alpn::{self, Spoken};
 use crate::closing::{close_socket, close_tls};
 use crate::handshakes::Handshakes;
 use crate::limits::Limits;
@@ -27,11 +29,7 @@ use crate::peer::Peer;
 use crate::recent_leaves::RecentLeaves;
 use crate::server_identity::ServerIdentity;
 use crate::session_tickets::SessionTickets;
-use crate::verifier::{DeviceVerifier, HandshakeRefused, LeafJudge, judge_chain};
-
-/// What AWS devices offer on port 443; accepted on 8883 as well, where the port decides. A device that offers nothing
-/// or something else is served without ALPN there.
-const ALPN_MQTT_CA: &[u8] = b"x-amzn-mqtt-ca";
+use crate::verifier::{Demand, DeviceVerifier, HandshakeRefused, LeafJudge, judge_chain};
 
 /// Accepts TLS on sockets that were accepted already.
 #[derive(Debug)]
@@ -48,8 +46,12 @@ pub struct TlsDoor {
 
 #[derive(Clone, Debug)]
 struct Configs {
+    /// No ALPN: the port decides.
     plain: Arc<ServerConfig>,
     mqtt_ca: Arc<ServerConfig>,
+    http_ca: Arc<ServerConfig>,
+    /// The client certificate is optional.
+    https: Arc<ServerConfig>,
 }
 
 /// A peer that holds the key of a certificate that may come in.
@@ -57,6 +59,13 @@ struct Configs {
 pub struct Accepted {
     pub stream: TlsStream<TcpStream>,
     pub certificate: Certificate,
+}
+
+/// What came of a handshake on the port where ALPN decides.
+#[derive(Debug)]
+pub(crate) enum AcceptedByAlpn {
+    Mqtt(Accepted),
+    Http { stream: TlsStream<TcpStream>, certificate: Option<Certificate> },
 }
 
 /// A handshake that came to nothing.
@@ -103,6 +112,31 @@ impl TlsDoor {
 
     /// A turn among the handshakes is taken only once the ClientHello is there: who says nothing takes none.
     pub async fn accept(&self, socket: TcpStream, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
+        let (stream, _) = self.handshake(socket, peer, Configs::of_mqtt_port).await?;
+        self.accepted(stream, peer)
+    }
+
+    pub(crate) async fn accept_by_alpn(
+        &self,
+        socket: TcpStream,
+        peer: &mut Peer,
+    ) -> Result<AcceptedByAlpn, HandshakeEnded> {
+        let (stream, spoken) = self.handshake(socket, peer, Configs::of_alpn_port).await?;
+        match spoken {
+            Spoken::MqttWithCertificate => self.accepted(stream, peer).map(AcceptedByAlpn::Mqtt),
+            Spoken::HttpsWithCertificate | Spoken::Https => {
+                let (stream, certificate) = self.certificate(stream, peer)?;
+                Ok(AcceptedByAlpn::Http { stream, certificate })
+            }
+        }
+    }
+
+    async fn handshake(
+        &self,
+        socket: TcpStream,
+        peer: &mut Peer,
+        choose: fn(&Configs, &ClientHello<'_>) -> (Arc<ServerConfig>, Result<Spoken, Refusal>),
+    ) -> Result<(TlsStream<TcpStream>, Spoken), HandshakeEnded> {
         let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
         let start = match timeout(self.timeout, &mut hello).await {
             Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, hello.take_io().into())),
@@ -110,7 +144,7 @@ impl TlsDoor {
             Ok(Ok(start)) => start,
         };
         peer.learn_hello(&start.client_hello(), &self.endpoint_names);
-        let config = self.config_for(&start.client_hello(), peer.server_name);
+        let (config, spoken) = choose(self.configs_for(peer.server_name), &start.client_hello());
         let measured = &self.metrics.connections;
         let (waiting, hello_at) = (measured.handshakes_waiting.enter(), Instant::now());
         let Ok(Some(_turn)) = timeout(self.timeout, self.handshakes.turn(peer.source.ip())).await else {
@@ -120,48 +154,64 @@ impl TlsDoor {
         drop(waiting);
         let (_running, turn_at) = (measured.handshakes_running.enter(), Instant::now());
         measured.handshake_wait.observe_time(turn_at - hello_at);
-        let stream =
-            match timeout(self.timeout, self.handshakes.in_steps(start.into_stream(config).into_fallible())).await {
-                Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, Left::Nothing)),
-                Ok(Err((error, socket))) => return Err(HandshakeEnded::of_error(&error, Left::Socket(socket))),
-                Ok(Ok(stream)) => stream,
-            };
+        let handshake = self.handshakes.in_steps(start.into_stream(config).into_fallible());
+        let stream = match timeout(self.timeout, handshake).await {
+            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, Left::Nothing)),
+            Ok(Err((error, socket))) => {
+                return Err(match spoken {
+                    Ok(_) => HandshakeEnded::of_error(&error, Left::Socket(socket)),
+                    Err(refusal) => HandshakeEnded::new(refusal, Left::Socket(socket)),
+                });
+            }
+            Ok(Ok(stream)) => stream,
+        };
         measured.handshake_time.observe_time(turn_at.elapsed());
-        self.accepted(stream, peer)
-    }
-
-    fn accepted(&self, stream: TlsStream<TcpStream>, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
         let session = stream.get_ref().1;
         peer.learn_version(session.protocol_version());
         peer.tls_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
-        let chain = session.peer_certificates().unwrap_or_default();
+        // The library let nobody pass who offered nothing that is served.
+        spoken.map(|spoken| (stream, spoken)).map_err(|refusal| HandshakeEnded::new(refusal, Left::Nothing))
+    }
+
+    fn accepted(&self, stream: TlsStream<TcpStream>, peer: &Peer) -> Result<Accepted, HandshakeEnded> {
+        match self.certificate(stream, peer)? {
+            (stream, Some(certificate)) => Ok(Accepted { stream, certificate }),
+            // The verifier let nobody pass without one; a session that was begun without one cannot be resumed here either.
+            (_, None) => Err(HandshakeEnded::new(Refusal::NoClientCertificate, Left::Nothing)),
+        }
+    }
+
+    /// The client's, where it showed one.
+    fn certificate(
+        &self,
+        stream: TlsStream<TcpStream>,
+        peer: &Peer,
+    ) -> Result<(TlsStream<TcpStream>, Option<Certificate>), HandshakeEnded> {
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let Some((leaf, others)) = chain.split_first() else {
-            // The verifier let nobody pass without one.
-            return Err(HandshakeEnded::new(Refusal::NoClientCertificate, Left::Nothing));
+            return Ok((stream, None));
         };
         if peer.tls_resumed {
             return match judge_chain(&self.judge, peer.server_name, leaf, others.len()) {
-                Ok(certificate) => Ok(Accepted { stream, certificate }),
+                Ok(certificate) => Ok((stream, Some(certificate))),
                 Err(refused) => {
                     Err(HandshakeEnded { refused, chain: chain.to_vec(), left: Left::Stream(Box::new(stream)) })
                 }
             };
         }
         match self.leaves.take(leaf).map_or_else(|| Certificate::from_der(leaf), Ok) {
-            Ok(certificate) => Ok(Accepted { stream, certificate }),
+            Ok(certificate) => Ok((stream, Some(certificate))),
             Err(error) => Err(HandshakeEnded::new(Refusal::MalformedCertificate(error.to_string()), Left::Nothing)),
         }
     }
 
-    fn config_for(&self, hello: &ClientHello<'_>, name: ServerName) -> Arc<ServerConfig> {
+    fn configs_for(&self, name: ServerName) -> &Configs {
         let [endpoint, other, absent] = &self.configs;
-        let configs = match name {
+        match name {
             ServerName::Endpoint => endpoint,
             ServerName::Other => other,
             ServerName::Absent => absent,
-        };
-        let offers_mqtt_ca = hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == ALPN_MQTT_CA));
-        if offers_mqtt_ca { configs.mqtt_ca.clone() } else { configs.plain.clone() }
+        }
     }
 }
 
@@ -175,14 +225,40 @@ impl Configs {
     ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let algorithms = provider.signature_verification_algorithms;
-        let mut plain = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
-            .with_client_cert_verifier(Arc::new(DeviceVerifier::new(judge, name, algorithms, leaves)))
-            .with_cert_resolver(identity);
-        tickets.configure(&mut plain);
-        let mut mqtt_ca = plain.clone();
-        mqtt_ca.alpn_protocols = vec![ALPN_MQTT_CA.to_vec()];
-        Ok(Self { plain: Arc::new(plain), mqtt_ca: Arc::new(mqtt_ca) })
+        let config = |demand: Demand, alpn: &[&[u8]]| {
+            let verifier = DeviceVerifier::new(judge.clone(), demand, name, algorithms, leaves.clone());
+            let mut config = ServerConfig::builder_with_provider(provider.clone())
+                .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
+                .with_client_cert_verifier(Arc::new(verifier))
+                .with_cert_resolver(identity.clone());
+            tickets.configure(&mut config);
+            config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+            Ok::<_, rustls::Error>(Arc::new(config))
+        };
+        Ok(Self {
+            plain: config(Demand::Required, &[])?,
+            mqtt_ca: config(Demand::Required, &[alpn::MQTT_CA])?,
+            http_ca: config(Demand::Required, &[alpn::HTTP_CA])?,
+            https: config(Demand::Optional, &[alpn::HTTP_1_1])?,
+        })
+    }
+
+    /// A device that offers nothing that AWS has a name for is served without ALPN: here the port decides.
+    fn of_mqtt_port(&self, hello: &ClientHello<'_>) -> (Arc<ServerConfig>, Result<Spoken, Refusal>) {
+        let offers_mqtt_ca = hello.alpn().is_some_and(|mut offered| offered.any(|name| name == alpn::MQTT_CA));
+        let config = if offers_mqtt_ca { &self.mqtt_ca } else { &self.plain };
+        (config.clone(), Ok(Spoken::MqttWithCertificate))
+    }
+
+    /// Who offers nothing that is served gets any configuration with ALPN: the library answers no_application_protocol.
+    fn of_alpn_port(&self, hello: &ClientHello<'_>) -> (Arc<ServerConfig>, Result<Spoken, Refusal>) {
+        let spoken = alpn::spoken(hello);
+        let config = match &spoken {
+            Ok(Spoken::MqttWithCertificate) | Err(_) => &self.mqtt_ca,
+            Ok(Spoken::HttpsWithCertificate) => &self.http_ca,
+            Ok(Spoken::Https) => &self.https,
+        };
+        (config.clone(), spoken)
     }
 }
 

@@ -37,10 +37,18 @@ pub struct HandshakeRefused {
 #[derive(Debug)]
 pub(crate) struct DeviceVerifier {
     judge: Arc<LeafJudge>,
+    certificate: Demand,
     /// The library does not tell a verifier what the client sent: there is one for each.
     server_name: ServerName,
     algorithms: WebPkiSupportedAlgorithms,
     leaves: Arc<RecentLeaves>,
+}
+
+/// Whether a client must show a certificate. What it shows is judged in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Demand {
+    Required,
+    Optional,
 }
 
 impl LeafJudge {
@@ -52,11 +60,12 @@ impl LeafJudge {
 impl DeviceVerifier {
     pub(crate) fn new(
         judge: Arc<LeafJudge>,
+        certificate: Demand,
         server_name: ServerName,
         algorithms: WebPkiSupportedAlgorithms,
         leaves: Arc<RecentLeaves>,
     ) -> Self {
-        Self { judge, server_name, algorithms, leaves }
+        Self { judge, certificate, server_name, algorithms, leaves }
     }
 
     /// The library asks about the signature only after the certificate was let pass, so this does not fail in practice.
@@ -101,7 +110,7 @@ impl ClientCertVerifier for DeviceVerifier {
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        true
+        self.certificate == Demand::Required
     }
 
     fn verify_client_cert(

@@ -11,6 +11,9 @@ pub fn of(run: &RunFile, data_dir: &DataDir) -> String {
         Some(path) => (path.display().to_string(), format!("--cafile '{}'", path.display())),
         None => ("the public one of your certificate".to_owned(), "--tls-use-os-certs".to_owned()),
     };
+    let alpn = run.alpn_addr.map_or_else(String::new, |addr| {
+        format!("  ALPN          {endpoint}:{}   MQTT, HTTPS and WebSocket, as AWS's 443\n", addr.port())
+    });
     let plain = run.plain_mqtt_addr.map_or_else(String::new, |addr| {
         format!("  Plain MQTT    {addr}   for programs on this machine: no TLS, no policies\n")
     });
@@ -19,7 +22,7 @@ pub fn of(run: &RunFile, data_dir: &DataDir) -> String {
 
   AWS API       {url}   (region {region}, account {account_id})
   Devices       {endpoint}:{port}   MQTT over mutual TLS, listening on {mqtt_addr}
-{plain}  Root CA       {root_ca}
+{alpn}{plain}  Root CA       {root_ca}
   Data          {data}
 
 Point the AWS CLI at it:

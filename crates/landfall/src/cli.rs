@@ -58,7 +58,7 @@ pub struct ServeFlags {
     /// Devices: MQTT over mutual TLS [default: 127.0.0.1:8883].
     #[arg(long, value_name = "ADDR", env = "LANDFALL_MQTT_ADDR")]
     pub mqtt_addr: Option<SocketAddr>,
-    /// One port where ALPN decides (443 style). Not served yet.
+    /// One port where ALPN decides, as AWS's 443: MQTT and HTTPS with client certificates, WebSocket, HTTPS.
     #[arg(long, value_name = "ADDR", env = "LANDFALL_ALPN_ADDR")]
     pub alpn_addr: Option<SocketAddr>,
     /// MQTT 3.1.1 and 5.0 in full, without TLS, certificates and policies, for programs on this machine: loopback only.

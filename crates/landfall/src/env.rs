@@ -24,8 +24,10 @@ pub fn main(arguments: &EnvArguments) -> Result<(), Sentence> {
     ] {
         say!("export {name}={}", quoted(value));
     }
+    let alpn_port = run.alpn_addr.map(|addr| addr.port().to_string());
     let plain_port = run.plain_mqtt_addr.map(|addr| addr.port().to_string());
     for (name, value) in [
+        ("LANDFALL_ALPN_PORT", alpn_port.as_deref()),
         ("LANDFALL_PLAIN_MQTT_PORT", plain_port.as_deref()),
         ("LANDFALL_ROOT_CA", root_ca.as_deref()),
         ("AWS_CA_BUNDLE", bundle),

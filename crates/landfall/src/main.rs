@@ -16,6 +16,7 @@ mod data_dir;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod doors;
 mod env;
 mod explain;
 mod factory;

@@ -22,7 +22,7 @@ use crate::server_certificate::{ServerCertificates, reachable};
 use crate::service_manager::State;
 use crate::settings::{ApiTransport, Settings};
 use crate::stop_signals::StopSignals;
-use crate::{Sentence, banner, open_files, service_manager, surroundings};
+use crate::{Sentence, banner, doors, open_files, service_manager, surroundings};
 
 /// Connections that wait to be accepted, as far as the system's `somaxconn` lets us: of a storm, who finds no room tries
 /// again a second later, and later still. (The library's default is 128.)
@@ -145,6 +145,11 @@ impl Server {
         let api_listener = bind("api_addr", settings.api_addr)?;
         let mqtt_listener = bind("mqtt_addr", settings.mqtt_addr)?;
         let mut run = run_file(&settings, &certificates, address(&api_listener)?, address(&mqtt_listener)?);
+        let alpn_listener = match settings.alpn_addr {
+            Some(addr) => Some(bind("alpn_addr", addr)?),
+            None => None,
+        };
+        run.alpn_addr = alpn_listener.as_ref().map(address).transpose()?;
         let mut device_doors = vec![(mqtt_listener, Door::Mqtt)];
         if let Some(addr) = settings.plain_mqtt_addr {
             let listener = bind("plain_mqtt_addr", addr)?;
@@ -154,13 +159,22 @@ impl Server {
         let surroundings = surroundings::of(&run, gateway.clone(), certificates.clone(), data_dir.clone());
         let api = Api::new(services.clone(), api_settings(&settings, &certificates, surroundings));
         cell.set(&api);
+        if let Some(listener) = alpn_listener {
+            device_doors.push((listener, Door::Alpn(doors::of_alpn_port(gateway.clone(), api.clone()))));
+        }
         let (shutdown, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn({
             let (services, stopping) = (services, stopping.clone());
             async move { services.run(stopping).await }
         });
-        tasks.spawn(api::serve(api_listener, api.clone(), api_tls, stopping.clone()));
+        tasks.spawn(api::serve(
+            api_listener,
+            api.clone(),
+            api_tls,
+            doors::of_api_port(gateway.clone()),
+            stopping.clone(),
+        ));
         tasks.spawn(certificates.keep_fresh(clock, stopping.clone()));
         for (listener, door) in device_doors {
             let (gateway, stopping) = (gateway.clone(), stopping.clone());
@@ -243,7 +257,8 @@ fn warn_of_weakness(settings: &Settings, certificates: &ServerCertificates) {
     }
     let is_local =
         |name: &String| name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    for (name, addr) in [("api_addr", api_addr), ("mqtt_addr", settings.mqtt_addr)] {
+    let alpn_addr = settings.alpn_addr.map(|addr| ("alpn_addr", addr));
+    for (name, addr) in [("api_addr", api_addr), ("mqtt_addr", settings.mqtt_addr)].into_iter().chain(alpn_addr) {
         if addr.ip().is_unspecified() && certificates.endpoint_names.iter().all(is_local) {
             tracing::warn!(%addr, "{name} listens to the network, but the server's certificate is for this machine alone; give the name or address that clients use with --endpoint-name");
         }

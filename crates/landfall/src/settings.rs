@@ -25,6 +25,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub api_addr: SocketAddr,
     pub mqtt_addr: SocketAddr,
+    pub alpn_addr: Option<SocketAddr>,
     pub plain_mqtt_addr: Option<SocketAddr>,
     pub region: Region,
     pub account: AccountId,
@@ -186,9 +187,6 @@ impl Limits {
 impl Settings {
     pub fn of(flags: &ServeFlags) -> Result<Self, Sentence> {
         let file = flags.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        if flags.alpn_addr.or(file.alpn_addr).is_some() {
-            return Err("alpn_addr is not served yet. Leave it out; devices connect to mqtt_addr.".into());
-        }
         let api_addr = flags.api_addr.or(file.api_addr).unwrap_or_else(|| loopback(4566));
         let given = |flag: bool, key: Option<bool>| if flag { Some(true) } else { key };
         let api_transport = api_transport(
@@ -213,6 +211,7 @@ impl Settings {
             data_dir: flags.data_dir.clone().or(file.data_dir).unwrap_or_else(|| PathBuf::from("./landfall-data")),
             api_addr,
             mqtt_addr: flags.mqtt_addr.or(file.mqtt_addr).unwrap_or_else(|| loopback(8883)),
+            alpn_addr: flags.alpn_addr.or(file.alpn_addr),
             plain_mqtt_addr: plain_mqtt_addr(flags.plain_mqtt_addr.or(file.plain_mqtt_addr))?,
             region: region.parse().map_err(|err| format!("region {region:?} is not a region: {err}."))?,
             account: account.parse().map_err(|err| format!("account_id {account:?} is not an account id: {err}."))?,
@@ -412,7 +411,7 @@ mod tests {
             ("[limits]\nsubscribes_per_s = 0", "limits.subscribes_per_s"),
             ("server_cert = \"a.pem\"", "server_key"),
             ("endpoint_names = [\"https://x\"]", "endpoint_name"),
-            ("alpn_addr = \"127.0.0.1:443\"", "alpn_addr"),
+            ("alpn_addr = \"nowhere\"", "alpn_addr"),
             ("plain_mqtt_addr = \"0.0.0.0:1883\"", "plain_mqtt_addr"),
             ("plain_mqtt_addr = \"[::ffff:10.0.0.1]:1883\"", "plain_mqtt_addr"),
             ("api_addr = \"nothing\"", "api_addr"),

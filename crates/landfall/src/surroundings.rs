@@ -15,7 +15,12 @@ use crate::run_file::RunFile;
 use crate::server_certificate::ServerCertificates;
 
 pub fn of(run: &RunFile, gateway: Gateway, certificates: Arc<ServerCertificates>, data_dir: DataDir) -> Surroundings {
-    let listeners = json!({ "api": run.api_url, "mqtt": run.mqtt_addr.to_string(), "endpoint": run.endpoint });
+    let mut listeners = json!({ "api": run.api_url, "mqtt": run.mqtt_addr.to_string(), "endpoint": run.endpoint });
+    for (name, addr) in [("alpn", run.alpn_addr), ("plainMqtt", run.plain_mqtt_addr)] {
+        if let Some(addr) = addr {
+            listeners[name] = json!(addr.to_string());
+        }
+    }
     let health = {
         let (certificates, data_dir) = (certificates.clone(), data_dir.clone());
         move || {

@@ -43,6 +43,18 @@ impl Services {
         }
     }
 
+    /// On an HTTPS request. Only MQTT's CONNECT registers: what is not ACTIVE is refused here.
+    pub(crate) fn judge_request(&self, leaf: &Certificate, server_name: ServerName) -> Result<(), Refused> {
+        let (verdict, status) = self.verdict(leaf, server_name).map_err(Refused::internal)?;
+        let not_active = |ca| Refused { refusal: Refusal::NotActive { certificate: leaf.id() }, ca, status };
+        match verdict {
+            Verdict::Admit { .. } => Ok(()),
+            Verdict::RegisterPending { ca } => Err(not_active(Some(ca))),
+            Verdict::StillPending { ca } => Err(not_active(ca)),
+            Verdict::Refuse { refusal, ca } => Err(Refused { refusal, ca, status }),
+        }
+    }
+
     fn verdict(
         &self,
         leaf: &Certificate,

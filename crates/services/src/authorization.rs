@@ -36,7 +36,7 @@ pub(crate) enum PolicyKind {
 }
 
 impl PolicyKind {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::IdentityBased => "identity-based policy",
             Self::Session => "session policy",

@@ -194,7 +194,7 @@ impl Services {
         outcome
     }
 
-    fn read_standing(&self, id: CertificateId) -> Result<Standing, Error> {
+    pub(crate) fn read_standing(&self, id: CertificateId) -> Result<Standing, Error> {
         let active = match self.find_certificate(id)? {
             None => Err("the certificate was deleted".to_owned()),
             Some(found) if found.value.status == CertificateStatus::Active => Ok(()),

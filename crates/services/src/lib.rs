@@ -38,6 +38,7 @@ mod record;
 mod republish;
 mod rule_run;
 mod rules;
+pub mod signed_connection;
 pub mod sts;
 
 use std::sync::Arc;
@@ -91,6 +92,8 @@ struct Inner {
     rules: RuleSet,
     rules_not_found: RulesNotFound,
     standings: Standings,
+    /// Rises with each commit that touches IAM: who is connected under a role asks again.
+    iam_changes: watch::Sender<u64>,
     versions: Versions,
     policy_documents: PolicyDocuments,
     admissions: Admissions,
@@ -128,6 +131,7 @@ impl Services {
                 rules: RuleSet::default(),
                 rules_not_found: RulesNotFound::default(),
                 standings: Standings::default(),
+                iam_changes: watch::Sender::new(0),
                 versions: Versions::default(),
                 policy_documents: PolicyDocuments::default(),
                 invocations: Invocations::default(),

@@ -15,6 +15,9 @@ const EAGER_ATTEMPTS: usize = 4;
 /// How often it is tried once it has its turn: only the eager ones are in its way then, each for a few attempts.
 const PATIENT_ATTEMPTS_MAX: usize = 64;
 
+/// The records of IAM.
+const IAM_PREFIX: &[u8] = b"iam/";
+
 /// Records read between two chances for other tasks to run.
 const CHUNK: usize = 256;
 
@@ -185,8 +188,14 @@ impl Services {
     }
 
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> Result<Committed, Error> {
+        let touches_iam = writes.iter().any(|write| write.key.starts_with(IAM_PREFIX));
         match self.store().commit(writes).await {
-            Ok(_) => Ok(Committed::Done),
+            Ok(_) => {
+                if touches_iam {
+                    self.inner.iam_changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+                }
+                Ok(Committed::Done)
+            }
             Err(CommitError::Conflict { .. }) => Ok(Committed::Conflict),
             Err(CommitError::Store(err)) => Err(storage(err)),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use api::{Api, ApiCell, Limits, Settings, Surroundings};
+use api::{Api, ApiCell, Limits, MqttDoor, MqttDoors, Settings, Surroundings};
 use broker::{Broker, BrokerLimits, WallClock};
 use domain::Timestamp;
 use domain::sigv4::{Credentials, Request, sign};
@@ -109,7 +109,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (shutdown, ending) = watch::channel(false);
-        let serving = Some(tokio::spawn(api::serve(listener, api.clone(), None, ending)));
+        let serving = Some(tokio::spawn(api::serve(listener, api.clone(), None, no_devices(), ending)));
         Self { address, api, calls: cell.aws_calls(), now_s, shutdown, serving, _directory: directory }
     }
 
@@ -194,4 +194,10 @@ fn signed_head(
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head
+}
+
+/// There is no device door behind this one.
+fn no_devices() -> MqttDoors {
+    let door = MqttDoor(Arc::new(|_, _| Box::pin(async {})));
+    MqttDoors(Arc::new(move |_, _| door.clone()))
 }

@@ -56,6 +56,16 @@ pub enum Refusal {
     HandshakeTimeout,
     /// TLS failed for a reason of its own (version, cipher, bad signature); the text is the library's.
     TlsFailed(String),
+    /// Nothing that the client offered by ALPN is served; the text says what it offered.
+    AlpnRefused(String),
+    /// The request that was to become a WebSocket is not one; the text says why.
+    WebSocketRefused(String),
+    /// The request for a WebSocket is not signed, or not well; the text is what the client is told.
+    SignatureRefused(String),
+    /// HTTPS registers no certificate, and this one is not ACTIVE.
+    NotActive {
+        certificate: CertificateId,
+    },
     ConnectTimeout,
     MalformedConnect(String),
     ClientIdRefused(String),
@@ -74,9 +84,18 @@ pub enum Refusal {
         action: String,
         resource: String,
     },
+    /// Whoever connected with a signature is judged by IAM; the text is why not.
+    IamDoesNotAllow {
+        caller: String,
+        action: String,
+        resource: String,
+        why: String,
+    },
     TakenOver,
     /// An operator ended the connection (DeleteConnection).
     Disconnected,
+    /// A WebSocket that has been open for as long as AWS lets one.
+    WebSocketTooOld,
     KeepAliveTimeout,
     ProtocolError(String),
     /// The right to be connected was lost while connected: certificate no longer ACTIVE, policy detached.
@@ -107,14 +126,20 @@ impl Refusal {
             Self::PendingTransfer { .. } => "PENDING_TRANSFER",
             Self::HandshakeTimeout => "HANDSHAKE_TIMEOUT",
             Self::TlsFailed(_) => "TLS_FAILED",
+            Self::AlpnRefused(_) => "ALPN_REFUSED",
+            Self::WebSocketRefused(_) => "WEBSOCKET_REFUSED",
+            Self::SignatureRefused(_) => "SIGNATURE_REFUSED",
+            Self::NotActive { .. } => "CERTIFICATE_NOT_ACTIVE",
             Self::ConnectTimeout => "CONNECT_TIMEOUT",
             Self::MalformedConnect(_) => "MALFORMED_CONNECT",
             Self::ClientIdRefused(_) => "CLIENT_ID_REFUSED",
             Self::NoPolicy { .. } => "NO_POLICY",
             Self::PolicyDenies { .. } => "POLICY_DENIES",
             Self::PolicyDoesNotAllow { .. } => "POLICY_DOES_NOT_ALLOW",
+            Self::IamDoesNotAllow { .. } => "IAM_DOES_NOT_ALLOW",
             Self::TakenOver => "TAKEN_OVER",
             Self::Disconnected => "DISCONNECTED",
+            Self::WebSocketTooOld => "WEBSOCKET_TOO_OLD",
             Self::KeepAliveTimeout => "KEEP_ALIVE_TIMEOUT",
             Self::ProtocolError(_) => "PROTOCOL_ERROR",
             Self::RightLost(_) => "RIGHT_LOST",
@@ -136,14 +161,21 @@ impl Refusal {
             | Self::PendingActivation { .. }
             | Self::Inactive { .. }
             | Self::Revoked { .. }
+            | Self::NotActive { .. }
             | Self::PendingTransfer { .. } => self.sentence_on_certificate(),
             Self::UnknownIssuer { .. }
             | Self::IssuerInactive { .. }
             | Self::IssuerExpired { .. }
             | Self::AutoRegistrationOff { .. } => self.sentence_on_issuer(),
-            Self::NoPolicy { .. } | Self::PolicyDenies { .. } | Self::PolicyDoesNotAllow { .. } => {
-                self.sentence_on_policy()
-            }
+            Self::NoPolicy { .. }
+            | Self::PolicyDenies { .. }
+            | Self::PolicyDoesNotAllow { .. }
+            | Self::IamDoesNotAllow { .. } => self.sentence_on_policy(),
+            Self::AlpnRefused(_)
+            | Self::WebSocketRefused(_)
+            | Self::SignatureRefused(_)
+            | Self::HandshakeTimeout
+            | Self::TlsFailed(_) => self.sentence_on_handshake(),
             _ => self.sentence_on_connection(),
         }
     }
@@ -190,6 +222,10 @@ impl Refusal {
             Self::Revoked { certificate } => {
                 format!("The certificate {certificate} is REVOKED, which is final: give the device a new certificate.")
             }
+            Self::NotActive { certificate } => format!(
+                "The certificate {certificate} is not registered as ACTIVE, and HTTPS registers none: let the device \
+                 connect by MQTT first, or register and activate the certificate."
+            ),
             Self::PendingTransfer { certificate } => format!(
                 "The certificate {certificate} is PENDING_TRANSFER: let the other account accept it, or cancel with \
                  aws iot cancel-certificate-transfer --certificate-id {certificate}."
@@ -240,6 +276,11 @@ impl Refusal {
                     shown(resource)
                 )
             }
+            Self::IamDoesNotAllow { caller, action, resource, why } => format!(
+                "IAM does not let {} do {action} on {}, {why}: change the policies of its role.",
+                shown(caller),
+                shown(resource)
+            ),
             Self::PolicyDoesNotAllow { action, resource } => format!(
                 "No policy of the certificate allows {action} on {}: attach one that does with aws iot create-policy and \
                  aws iot attach-policy.",
@@ -249,8 +290,24 @@ impl Refusal {
         }
     }
 
-    fn sentence_on_connection(&self) -> String {
+    fn sentence_on_handshake(&self) -> String {
         match self {
+            Self::AlpnRefused(text) => format!(
+                "Nothing that the client offered by ALPN is served on this port ({}): offer x-amzn-mqtt-ca for MQTT with \
+                 a client certificate, x-amzn-http-ca for HTTPS with one, or nothing for WebSocket and HTTPS.",
+                shown(text)
+            ),
+            Self::WebSocketRefused(text) => {
+                format!(
+                    "The client's request to open a WebSocket is not accepted ({}): correct the client.",
+                    shown(text)
+                )
+            }
+            Self::SignatureRefused(text) => format!(
+                "The request to open a WebSocket is not signed as it must be ({}): sign GET /mqtt with credentials of this \
+                 server for the service iotdevicegateway, or show a client certificate.",
+                shown(text)
+            ),
             Self::HandshakeTimeout => "The client did not finish its TLS handshake in time: check that it speaks TLS \
                  to this port, and its network."
                 .to_owned(),
@@ -259,6 +316,12 @@ impl Refusal {
                  this server's root CA.",
                 shown(text)
             ),
+            _ => String::new(),
+        }
+    }
+
+    fn sentence_on_connection(&self) -> String {
+        match self {
             Self::ConnectTimeout => "The client sent no MQTT CONNECT in time after its TLS handshake: check that it \
                  speaks MQTT to this port."
                 .to_owned(),
@@ -267,6 +330,11 @@ impl Refusal {
             }
             Self::ClientIdRefused(text) => {
                 format!("The client id is not accepted ({}): choose another one.", shown(text))
+            }
+            Self::WebSocketTooOld => {
+                "The WebSocket was open for 24 hours, after which AWS IoT closes it, and so does this \
+                 server: connect again."
+                    .to_owned()
             }
             Self::TakenOver => "Another connection took over with the same client id: give each device a client id \
                  of its own."

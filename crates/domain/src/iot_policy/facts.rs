@@ -18,6 +18,7 @@ const VALUE_CHARS_MAX: usize = 1024;
 /// Everything about a connection that a policy's variables and conditions can ask for.
 #[derive(Clone, Debug)]
 pub struct ConnectionFacts {
+    /// Empty for a request by HTTPS, which no client makes.
     pub client_id: String,
     pub certificate_id: CertificateId,
     pub certificate: Arc<Certificate>,
@@ -57,7 +58,8 @@ pub(super) struct Lookup<'a> {
 impl<'a> Lookup<'a> {
     pub(super) fn of_connection(facts: &'a ConnectionFacts, things: &'a [AttachedThing]) -> Self {
         Self {
-            client_id: Some(&facts.client_id),
+            // A message by HTTPS comes from no client.
+            client_id: Some(facts.client_id.as_str()).filter(|client_id| !client_id.is_empty()),
             certificate: Some((facts.certificate_id, &facts.certificate)),
             things,
             source_ip: facts.source_ip,

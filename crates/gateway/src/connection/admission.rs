@@ -7,6 +7,7 @@ use domain::x509::Certificate;
 use mqtt::packet::{Connect, ReasonCode};
 use mqtt::{Session, Version};
 use services::connection::Connecting;
+use services::signed_connection::{Signer, WillOfSigner};
 
 use super::end::End;
 use super::goodbye;
@@ -55,12 +56,30 @@ pub(super) async fn admit(
     }
     let certificate = match presented {
         Presented::Certificate(certificate) => certificate,
+        Presented::Signer(signer) => return admit_signer(gateway, session, signer, connect).await,
         Presented::Nothing => return Ok(Rights::unrestricted(gateway.services().clone(), connect.client_id.clone())),
     };
     let facts = facts(gateway, peer, *certificate, connect);
     let connecting = Connecting { facts, server_name: peer.server_name, will_topic, retains_will };
     match gateway.services().connect(&connecting).await {
         Ok(admitted) => Ok(Rights::of_certificate(gateway.services().clone(), connecting.facts, admitted)),
+        Err(refused) => {
+            refuse(session, &refused.refusal);
+            Err(End::Refused(refused))
+        }
+    }
+}
+
+/// With a signature it is IAM that decides; there is no certificate to be registered.
+async fn admit_signer(
+    gateway: &Gateway,
+    session: &mut Session,
+    signer: Signer,
+    connect: &Connect,
+) -> Result<Rights, End> {
+    let will = connect.will.as_ref().map(|will| WillOfSigner { topic: will.topic.as_str(), retain: will.retain });
+    match gateway.services().connect_signed(&signer, &connect.client_id, will).await {
+        Ok(admitted) => Ok(Rights::of_signer(gateway.services().clone(), connect.client_id.clone(), signer, admitted)),
         Err(refused) => {
             refuse(session, &refused.refusal);
             Err(End::Refused(refused))

@@ -1,5 +1,7 @@
 //! Why a connection ended, in admission's words.
 
+use std::io;
+
 use domain::admission::Refusal;
 use domain::lifecycle_event::DisconnectReason;
 use mqtt::Closed;
@@ -7,6 +9,7 @@ use mqtt::session::ConnectFault;
 use services::admission::Refused;
 
 use crate::socket::Turn;
+use crate::websocket::WebSocketFault;
 
 #[derive(Debug)]
 pub(super) enum End {
@@ -37,6 +40,14 @@ impl End {
             }
         };
         Self::refused(refusal)
+    }
+
+    /// A stream that failed has gone; only one whose frames were not as they must be was refused.
+    pub(super) fn of_socket(error: &io::Error) -> Self {
+        match WebSocketFault::in_error(error) {
+            Some(fault) => Self::refused(Refusal::ProtocolError(fault.to_string())),
+            None => Self::Lost(error.to_string()),
+        }
     }
 
     pub(super) fn disconnect_reason(&self) -> DisconnectReason {

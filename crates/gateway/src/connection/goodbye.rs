@@ -6,9 +6,10 @@ use mqtt::packet::{Reason, ReasonCode};
 /// `None`: the connection closes without a CONNACK, as AWS closes it.
 pub(super) fn connack(refusal: &Refusal) -> Option<Reason> {
     match refusal {
-        Refusal::NoPolicy { .. } | Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. } => {
-            Some(ReasonCode::NotAuthorized.into())
-        }
+        Refusal::NoPolicy { .. }
+        | Refusal::PolicyDenies { .. }
+        | Refusal::PolicyDoesNotAllow { .. }
+        | Refusal::IamDoesNotAllow { .. } => Some(ReasonCode::NotAuthorized.into()),
         Refusal::Overloaded(_) => Some(ReasonCode::QuotaExceeded.into()),
         Refusal::MalformedConnect(why) => Some(Reason::new(ReasonCode::TopicNameInvalid, why.clone())),
         _ => None,
@@ -18,7 +19,9 @@ pub(super) fn connack(refusal: &Refusal) -> Option<Reason> {
 /// PUBACK, or DISCONNECT after a message with QoS 0.
 pub(super) fn publish_refused(refusal: &Refusal) -> Reason {
     match refusal {
-        Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. } => ReasonCode::NotAuthorized.into(),
+        Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. } | Refusal::IamDoesNotAllow { .. } => {
+            ReasonCode::NotAuthorized.into()
+        }
         Refusal::ProtocolError(why) => Reason::new(ReasonCode::TopicNameInvalid, why.clone()),
         Refusal::Overloaded(_) => ReasonCode::QuotaExceeded.into(),
         _ => ReasonCode::UnspecifiedError.into(),
@@ -30,9 +33,11 @@ pub(super) fn disconnect(refusal: &Refusal) -> Reason {
         Refusal::TakenOver => ReasonCode::SessionTakenOver,
         Refusal::Disconnected => ReasonCode::AdministrativeAction,
         Refusal::ServerShutdown => ReasonCode::ServerShuttingDown,
-        Refusal::RightLost(_) | Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. } => {
-            ReasonCode::NotAuthorized
-        }
+        Refusal::RightLost(_)
+        | Refusal::PolicyDenies { .. }
+        | Refusal::PolicyDoesNotAllow { .. }
+        | Refusal::IamDoesNotAllow { .. } => ReasonCode::NotAuthorized,
+        Refusal::WebSocketTooOld => ReasonCode::MaximumConnectTime,
         Refusal::KeepAliveTimeout => ReasonCode::KeepAliveTimeout,
         Refusal::Overloaded(_) => ReasonCode::QuotaExceeded,
         _ => ReasonCode::UnspecifiedError,

@@ -491,7 +491,7 @@ async fn publish_will(rights: &Rights, message: Message, origin: Origin) {
 fn turn_ended(turn: io::Result<Turn>) -> Result<Woken, End> {
     match turn {
         Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
-        Err(error) => Err(End::Lost(error.to_string())),
+        Err(error) => Err(End::of_socket(&error)),
     }
 }
 

@@ -22,6 +22,7 @@ use domain::x509::Certificate;
 use mqtt::packet::Connect;
 use mqtt::{Action, Session};
 use services::metrics::Stage;
+use services::signed_connection::Signer;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -55,6 +56,21 @@ pub(crate) struct Arrival {
     pub stream: DeviceStream,
     pub profile: Profile,
     pub presented: Presented,
+    /// The connection ends then, whatever it does.
+    pub ends_at: Option<Instant>,
+}
+
+impl Arrival {
+    pub(crate) fn new(stream: DeviceStream, profile: Profile, presented: Presented) -> Self {
+        Self { stream, profile, presented, ends_at: None }
+    }
+}
+
+/// Whose a WebSocket is: what the request that opened it proved.
+#[derive(Debug)]
+pub enum WebSocketHolder {
+    Certificate(Box<Certificate>),
+    Signer(Signer),
 }
 
 /// What it has shown of itself.
@@ -62,6 +78,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Presented {
     /// It holds the key that belongs to it.
     Certificate(Box<Certificate>),
+    /// It signed the request that opened the WebSocket.
+    Signer(Signer),
     /// On the plain listener nobody is asked.
     Nothing,
 }
@@ -76,9 +94,14 @@ struct Line {
     uptime: Uptime,
 }
 
-pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    gateway: &Gateway,
+    arrival: Box<Arrival>,
+    mut peer: Peer,
+    mut shutdown: watch::Receiver<bool>,
+) {
     let uptime = Uptime(Instant::now());
-    let Arrival { stream, profile, presented } = arrival;
+    let Arrival { stream, profile, presented, ends_at } = *arrival;
     let mut line = Line {
         socket: DeviceSocket::new(stream),
         profile,
@@ -96,7 +119,8 @@ pub(crate) async fn serve(gateway: &Gateway, arrival: Arrival, mut peer: Peer, m
             peer.learn_client_id(&connect.client_id);
             match Box::pin(admission::admit(gateway, &mut line, &peer, presented, &connect)).await {
                 Err(end) => end,
-                Ok(admitted) => {
+                Ok(mut admitted) => {
+                    admitted.end_at(ends_at);
                     tracing::debug!(
                         connection = peer.connection,
                         client_id = connect.client_id,
@@ -168,7 +192,7 @@ impl Line {
             tokio::select! {
                 turn = self.socket.turn(&mut self.input, self.session.out(), Reading::On) => match turn {
                     Ok(turn) => End::of_turn(turn)?,
-                    Err(error) => return Err(End::Lost(error.to_string())),
+                    Err(error) => return Err(End::of_socket(&error)),
                 },
                 () = sleep_until_some(deadline) => {
                     if let Some(Action::Closed(closed)) = self.session.handle_timer(self.uptime.now_ms()) {

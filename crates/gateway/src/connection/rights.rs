@@ -1,7 +1,9 @@
 //! What a live connection may do: who holds it, and the verdicts that were given on it.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::admission::Refusal;
 use domain::iot_policy::{ConnectionFacts, IotAction, Permissions};
@@ -10,7 +12,10 @@ use mqtt::topic::MultiLevel;
 use mqtt::{TopicFilter, TopicName};
 use services::Services;
 use services::connection::{Admitted, Standing};
+use services::signed_connection::{AdmittedSigner, Signer};
 use tokio::sync::watch;
+use tokio::sync::watch::error::RecvError;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Topics whose verdicts are remembered; a device publishes to few, and a busy listener hears some hundreds.
 const VERDICTS_MAX: usize = 512;
@@ -19,6 +24,10 @@ pub(super) struct Rights {
     services: Services,
     client_id: String,
     holder: Holder,
+    /// When the connection ends, whatever becomes of the rights.
+    ends_at: Option<Instant>,
+    /// Rings when something ends by itself: the connection's time, or the credentials that it was signed with.
+    end: Option<Pin<Box<Sleep>>>,
     /// As of the holder's rights when they were looked at last.
     publish: HashMap<TopicName, ()>,
     receive: HashMap<TopicName, bool>,
@@ -35,6 +44,8 @@ pub(super) struct Rights {
 enum Holder {
     /// The IoT policies of a certificate.
     Certificate(Box<OfCertificate>),
+    /// The IAM policies of whoever signed for it.
+    Signer(Box<OfSigner>),
     /// Nobody: the plain listener.
     Anyone,
 }
@@ -47,6 +58,12 @@ struct OfCertificate {
     permissions: Permissions,
 }
 
+struct OfSigner {
+    signer: Signer,
+    principal: String,
+    changes: watch::Receiver<u64>,
+}
+
 impl Rights {
     pub(super) fn of_certificate(services: Services, facts: ConnectionFacts, admitted: Admitted) -> Self {
         // What has changed since the admission shows as a change.
@@ -55,6 +72,14 @@ impl Rights {
         let client_id = facts.client_id.clone();
         let certificate = OfCertificate { facts, cell, standing, permissions };
         Self::new(services, client_id, Holder::Certificate(Box::new(certificate)))
+    }
+
+    pub(super) fn of_signer(services: Services, client_id: String, signer: Signer, admitted: AdmittedSigner) -> Self {
+        let AdmittedSigner { principal, changes } = admitted;
+        let mut rights =
+            Self::new(services, client_id, Holder::Signer(Box::new(OfSigner { signer, principal, changes })));
+        rights.set_end();
+        rights
     }
 
     pub(super) fn unrestricted(services: Services, client_id: String) -> Self {
@@ -66,6 +91,8 @@ impl Rights {
             services,
             client_id,
             holder,
+            ends_at: None,
+            end: None,
             publish: HashMap::new(),
             receive: HashMap::new(),
             publish_last: None,
@@ -73,6 +100,25 @@ impl Rights {
             hears_freely: false,
             has_left_a_filter: false,
         }
+    }
+
+    /// `None` for a connection that has no end of its own.
+    pub(super) fn end_at(&mut self, ends_at: Option<Instant>) {
+        self.ends_at = ends_at;
+        self.set_end();
+    }
+
+    fn set_end(&mut self) {
+        let credentials_end = match &self.holder {
+            // A second at least: what has ended by one clock has a moment left by the other.
+            Holder::Signer(of) => {
+                let lasts = self.services.signer_lasts(&of.signer);
+                lasts.map(|lasts| Instant::now() + lasts.max(Duration::from_secs(1)))
+            }
+            Holder::Certificate(_) | Holder::Anyone => None,
+        };
+        let first = self.ends_at.into_iter().chain(credentials_end).min();
+        self.end = first.map(|first| Box::pin(sleep_until(first)));
     }
 
     pub(super) fn client_id(&self) -> &str {
@@ -87,6 +133,7 @@ impl Rights {
     pub(super) fn principal(&self) -> Option<String> {
         match &self.holder {
             Holder::Certificate(certificate) => Some(certificate.facts.certificate_id.to_string()),
+            Holder::Signer(of) => Some(of.principal.clone()),
             Holder::Anyone => None,
         }
     }
@@ -99,9 +146,10 @@ impl Rights {
 
     /// Waits for the rights to change. Cancel safe.
     pub(super) async fn changed(&mut self) {
-        let outcome = match &mut self.holder {
-            Holder::Certificate(certificate) => certificate.cell.changed().await,
-            Holder::Anyone => std::future::pending().await,
+        let outcome = match (&mut self.holder, &mut self.end) {
+            (Holder::Certificate(certificate), None) => certificate.cell.changed().await,
+            // Boxed: the many devices with a certificate on a port of their own keep no room for it.
+            (holder, end) => Box::pin(changed_or_ended(holder, end)).await,
         };
         if outcome.is_err() {
             // The services are gone, and the server with them; shutdown will say so.
@@ -111,10 +159,12 @@ impl Rights {
 
     /// Whether the rights have changed since they were taken over last. Costs a look at a counter.
     pub(super) fn has_changed(&self) -> bool {
-        match &self.holder {
+        let has_changed = match &self.holder {
             Holder::Certificate(certificate) => certificate.cell.has_changed().unwrap_or(false),
+            Holder::Signer(of) => of.changes.has_changed().unwrap_or(false),
             Holder::Anyone => false,
-        }
+        };
+        has_changed || self.end.as_ref().is_some_and(|end| end.deadline() <= Instant::now())
     }
 
     /// Takes over the changed rights. `Err`: the connection may not stay.
@@ -124,6 +174,9 @@ impl Rights {
         self.publish_last = None;
         self.receive_last = None;
         self.hears_freely = false;
+        if self.ends_at.is_some_and(|ends_at| Instant::now() >= ends_at) {
+            return Err(Refusal::WebSocketTooOld);
+        }
         match &mut self.holder {
             Holder::Certificate(certificate) => {
                 certificate.standing = certificate.cell.borrow_and_update().clone();
@@ -132,8 +185,13 @@ impl Rights {
                     return Err(Refusal::RightLost(why.clone()));
                 }
             }
+            Holder::Signer(of) => {
+                of.changes.mark_unchanged();
+                self.services.signer_stands(&of.signer)?;
+            }
             Holder::Anyone => {}
         }
+        self.set_end();
         self.judge(IotAction::Connect, &self.client_id).map_err(|refusal| Refusal::RightLost(refusal.sentence()))
     }
 
@@ -179,6 +237,8 @@ impl Rights {
     fn may_receive_all(&self, filter: &TopicFilter, multi_level: MultiLevel) -> bool {
         match &self.holder {
             Holder::Certificate(certificate) => certificate.permissions.may_receive_all(filter, multi_level),
+            // IAM's policies are not worked out beforehand.
+            Holder::Signer(_) => false,
             Holder::Anyone => true,
         }
     }
@@ -213,8 +273,26 @@ impl Rights {
     fn judge(&self, action: IotAction, subject: &str) -> Result<(), Refusal> {
         match &self.holder {
             Holder::Certificate(certificate) => self.services.must_allow(&certificate.permissions, action, subject),
+            Holder::Signer(of) => self.services.judge_signer(&of.signer, action, subject),
             Holder::Anyone => Ok(()),
         }
+    }
+}
+
+async fn changed_or_ended(holder: &mut Holder, end: &mut Option<Pin<Box<Sleep>>>) -> Result<(), RecvError> {
+    let changed = async {
+        match holder {
+            Holder::Certificate(certificate) => certificate.cell.changed().await,
+            Holder::Signer(of) => of.changes.changed().await,
+            Holder::Anyone => std::future::pending().await,
+        }
+    };
+    match end {
+        None => changed.await,
+        Some(end) => tokio::select! {
+            outcome = changed => outcome,
+            () = end.as_mut() => Ok(()),
+        },
     }
 }
 

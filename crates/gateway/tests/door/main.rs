@@ -13,6 +13,7 @@ mod rates;
 mod resumption;
 mod server;
 mod slow;
+mod websocket;
 
 use std::time::Duration;
 

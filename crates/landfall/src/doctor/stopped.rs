@@ -70,6 +70,7 @@ fn server_certificate(settings: &Settings, data_dir: &DataDir, now: Timestamp) -
 
 pub fn ports(settings: &Settings) -> Vec<Finding> {
     let mut ports = vec![("api_addr", settings.api_addr), ("mqtt_addr", settings.mqtt_addr)];
+    ports.extend(settings.alpn_addr.map(|addr| ("alpn_addr", addr)));
     ports.extend(settings.plain_mqtt_addr.map(|addr| ("plain_mqtt_addr", addr)));
     ports.into_iter().map(|(name, addr)| port(name, addr)).collect()
 }

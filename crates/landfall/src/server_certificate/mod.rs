@@ -72,7 +72,8 @@ impl ServerCertificates {
                     [] => vec!["localhost".to_owned()],
                     given => given.to_vec(),
                 };
-                let bound = [settings.api_addr, settings.mqtt_addr];
+                let mut bound = vec![settings.api_addr, settings.mqtt_addr];
+                bound.extend(settings.alpn_addr);
                 let made = MadeCertificates::open(data_dir, &endpoint_names, &bound, now)?;
                 let expires = Mutex::new(made.expires());
                 let identity = Arc::new(made.identity());

@@ -2,9 +2,12 @@
 //! One file per verb; the verbs are methods of [`IotData`], named as the operations are.
 
 mod connection;
+mod of_device;
 mod publish;
 mod retained_message;
 pub mod shapes;
+
+pub use of_device::{DeviceRefused, HttpsDevice};
 
 use crate::authorization::DeniedAs;
 use crate::{Error, Op, Services};

@@ -30,10 +30,24 @@ pub struct Published {
 impl IotData {
     /// Enters where a device's message does: rules fire, subscribers hear. Answers when a QoS 1 message may be
     /// acknowledged.
-    pub async fn publish(&self, op: &Op, mut input: PublishRequest) -> Result<Published, Error> {
+    pub async fn publish(&self, op: &Op, input: PublishRequest) -> Result<Published, Error> {
         let config = self.services.config();
         let arn = Arn::new("iot", &config.region, &config.account, &format!("topic/{}", input.topic));
         self.authorize(op, "iot:Publish", arn.as_str())?;
+        if input.retain == Some(true) {
+            self.authorize(op, "iot:RetainPublish", arn.as_str())?;
+        }
+        let principal = self.services.caller_id(&op.caller)?;
+        self.publish_authorized(input, principal, &op.request_id).await
+    }
+
+    /// What follows once it is settled that the principal may.
+    pub(super) async fn publish_authorized(
+        &self,
+        mut input: PublishRequest,
+        principal: String,
+        request_id: &str,
+    ) -> Result<Published, Error> {
         let is_reserved = input.topic.starts_with('$') && BasicIngest::of(&input.topic).is_none();
         if let (true, Err(why)) = (is_reserved, check_publish(&input.topic)) {
             return Err(Error::new("ForbiddenException", why));
@@ -43,9 +57,8 @@ impl IotData {
         let retain = input.retain == Some(true);
         if retain {
             check_retain(topic.as_str()).map_err(invalid)?;
-            self.authorize(op, "iot:RetainPublish", arn.as_str())?;
         }
-        let in_rate = self.services.rates().publish_in(1, op.now);
+        let in_rate = self.services.rates().publish_in(1, self.services.now());
         in_rate.map_err(|exceeded| Error::new("ThrottlingException", exceeded.sentence()))?;
         let properties = headers_of(&mut input)?.properties().map_err(invalid)?;
         let payload = input.payload.map_or_else(Bytes::new, |payload| payload.0);
@@ -55,9 +68,9 @@ impl IotData {
         }
         let qos = if input.qos == Some(1) { Qos::AtLeastOnce } else { Qos::AtMostOnce };
         let message = Message { topic, payload, qos, retain, properties };
-        let principal = Some(self.services.caller_id(&op.caller)?);
+        let principal = Some(principal);
         self.services.accept(message, Origin { client_id: None, principal, ..Origin::default() }).await?;
-        Ok(Published { message: "OK", trace_id: op.request_id.clone() })
+        Ok(Published { message: "OK", trace_id: request_id.to_owned() })
     }
 }
 

@@ -16,6 +16,8 @@ use super::tally::{Counter, Gauge, Present, Tally};
 pub enum Stage {
     /// Until TLS is done.
     Handshake,
+    /// HTTP: a message by HTTPS, or what was to become a WebSocket.
+    Request,
     /// Until CONNACK.
     Connect,
     Live,
@@ -78,6 +80,7 @@ impl ConnectionMetrics {
                     self.unauthenticated.add(1);
                 }
             }
+            Stage::Request => self.refused.add(["request", refusal.code()]),
             Stage::Connect => {
                 self.refused.add(["connect", refusal.code()]);
                 self.connects.add(Outcome::of_refusal(refusal), 1);

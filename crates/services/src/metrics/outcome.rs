@@ -39,6 +39,9 @@ impl Outcome {
         match refusal {
             Refusal::HandshakeTimeout
             | Refusal::TlsFailed(_)
+            | Refusal::AlpnRefused(_)
+            | Refusal::WebSocketRefused(_)
+            | Refusal::WebSocketTooOld
             | Refusal::ConnectTimeout
             | Refusal::MalformedConnect(_)
             | Refusal::ClientIdRefused(_)
@@ -62,6 +65,9 @@ impl Outcome {
             | Refusal::Inactive { .. }
             | Refusal::Revoked { .. }
             | Refusal::PendingTransfer { .. }
+            | Refusal::NotActive { .. }
+            | Refusal::SignatureRefused(_)
+            | Refusal::IamDoesNotAllow { .. }
             | Refusal::NoPolicy { .. }
             | Refusal::PolicyDenies { .. }
             | Refusal::PolicyDoesNotAllow { .. }

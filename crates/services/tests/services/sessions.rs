@@ -1,7 +1,12 @@
 //! AssumeRole: who is let in, what the session may do, and when it ends.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
+use domain::iot_policy::IotAction;
 use serde_json::{Value, json};
-use services::{Caller, InvalidCredentials};
+use services::signed_connection::{Signer, WillOfSigner};
+use services::{Caller, InvalidCredentials, Via};
 
 use crate::world::{ACCOUNT, World, role_arn, with};
 
@@ -338,4 +343,42 @@ async fn sessions_are_revoked_by_their_age() {
     let new = assumed(&world, asked("r")).await;
     may(&world, &old, "any").await.expect_err("revoked");
     may(&world, &new, "any").await.expect("issued since");
+}
+
+/// Of a connection that was signed for, as a WebSocket is.
+#[tokio::test]
+async fn a_signed_connection_is_judged_by_iam_as_it_is_at_the_moment() {
+    let world = World::new();
+    role(&world, "r", trusting(ACCOUNT)).await;
+    let caller = assumed(&world, asked("r")).await;
+    let via = Via { source_ip: IpAddr::from([127, 0, 0, 1]), is_tls: true };
+    let signer = Signer { caller, via };
+    let services = &world.services;
+    let connect =
+        async |will| services.connect_signed(&signer, "c", will).await.map_err(|refused| refused.refusal.code());
+    assert_eq!(connect(None).await.err(), Some("IAM_DOES_NOT_ALLOW"));
+    world.grant("r", "iot:Connect", &format!("arn:aws:iot:us-east-1:{ACCOUNT}:client/c")).await;
+    let mut admitted = connect(None).await.expect("the role may");
+    assert!(admitted.principal.starts_with("AROA") && admitted.principal.ends_with(":s"), "{}", admitted.principal);
+    let will = |retain| Some(WillOfSigner { topic: "gone", retain });
+    assert_eq!(connect(will(false)).await.err(), Some("IAM_DOES_NOT_ALLOW"), "a will is a message");
+    assert!(services.judge_signer(&signer, IotAction::Publish, "t").is_err());
+    admitted.changes.mark_unchanged();
+    let publish = json!({
+        "Version": "2012-10-17",
+        "Statement": { "Effect": "Allow", "Action": "iot:Publish", "Resource": "*" },
+    });
+    let input = json!({ "RoleName": "r", "PolicyName": "publishes", "PolicyDocument": publish.to_string() });
+    world.done("iam:PutRolePolicy", input).await;
+    assert!(admitted.changes.has_changed().expect("the services live"), "whoever is connected hears of it");
+    services.judge_signer(&signer, IotAction::Publish, "t").expect("it may now");
+    connect(will(false)).await.expect("and so may the will");
+    assert_eq!(connect(will(true)).await.err(), Some("IAM_DOES_NOT_ALLOW"), "but not stay behind");
+    assert_eq!(services.signer_lasts(&signer), Some(Duration::from_secs(3600)));
+    world.pass_ms(3600 * 1000);
+    assert_eq!(services.signer_lasts(&signer), Some(Duration::ZERO));
+    assert_eq!(services.signer_stands(&signer).map_err(|why| why.code()), Err("RIGHT_LOST"));
+    let root = Signer { caller: world.root(), via };
+    assert_eq!((services.signer_lasts(&root), services.signer_stands(&root)), (None, Ok(())));
+    services.judge_signer(&root, IotAction::Publish, "t").expect("the root may do everything");
 }
