@@ -1,14 +1,64 @@
 //! SIGKILL at each step between registration and activation, and a new start on the same directory: the device becomes
-//! active without a further connection, and is registered once.
+//! active without a further connection, and is registered once; a subscriber that was away hears of it.
 
-use landfall_tests::{DataDir, FieldDevice, Operator, Options, Server};
+use std::time::Duration;
+
+use fleet::{Ca, Method, MqttClient};
+use landfall_tests::{DataDir, FieldDevice, Operator, Options, PATIENCE, Server};
+use mqtt::Qos;
+use mqtt::packet::Connect;
+use serde_json::{Value, json};
 
 const NAME: &str = "crash";
+
+/// Somebody with a persistent session, registered by hand: no first connection of its own halts the server.
+struct Listener {
+    device: FieldDevice,
+    topic: String,
+}
+
+impl Listener {
+    /// It has subscribed to the events of the CA, and is away.
+    async fn of(server: &Server, ca: &Ca) -> Self {
+        let operator = Operator::of(server);
+        let listener = Self {
+            device: FieldDevice::new(ca, "listener"),
+            topic: format!("$aws/events/certificates/registered/{}", ca.id()),
+        };
+        let body = json!({ "certificatePem": listener.device.certificate_pem(), "status": "ACTIVE" });
+        operator.must("iot", Method::POST, "/certificate/register", Some(&body)).await;
+        operator.create_policy("All", &json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }])).await;
+        operator.attach_policy("All", &listener.device.id()).await;
+        let mut client = listener.connect(server).await;
+        client.subscribe(&listener.topic, Qos::AtLeastOnce).await.expect("SUBACK");
+        client.disconnect().await.expect("a proper end");
+        listener
+    }
+
+    async fn connect(&self, server: &Server) -> MqttClient {
+        let connect = Connect { clean: false, ..Connect::new("listener") };
+        let deadline = Duration::from_secs(10);
+        let tls = self.device.tls(server);
+        MqttClient::connect(server.mqtt_addr(), &tls, connect, deadline).await.expect("CONNACK")
+    }
+
+    /// At least once.
+    async fn must_hear_of(&self, server: &Server, device: &FieldDevice, step: &str) {
+        let mut client = self.connect(server).await;
+        let event = tokio::time::timeout(PATIENCE, client.next_message()).await;
+        let event = event.unwrap_or_else(|_| panic!("{step}: the event is lost")).expect("a message");
+        assert_eq!(event.topic.as_str(), self.topic, "{step}");
+        let event: Value = serde_json::from_slice(&event.payload).expect("JSON");
+        assert_eq!(event["certificateId"], device.id(), "{step}");
+        client.disconnect().await.expect("a proper end");
+    }
+}
 
 async fn check(step: &'static str) {
     let data = DataDir::new();
     let mut halting = Server::start_on(&data, &Options { halt_at: Some(step), ..Options::default() });
     let ca = Operator::of(&halting).prepare_activation(NAME).await;
+    let listener = Listener::of(&halting, &ca).await;
     let device = FieldDevice::new(&ca, "device");
 
     // The server may stand still before it closes this connection: nobody waits for the outcome.
@@ -20,12 +70,12 @@ async fn check(step: &'static str) {
     let name = step.split(':').next().expect("a step");
     let halted = async {
         while !halting.stderr().contains(&format!("halted at {name}")) {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::select! {
         () = connecting => {}
-        outcome = tokio::time::timeout(landfall_tests::PATIENCE, halted) => {
+        outcome = tokio::time::timeout(PATIENCE, halted) => {
             outcome.unwrap_or_else(|_| panic!("{step} was not reached:\n{}", halting.stderr()));
         }
     }
@@ -35,7 +85,7 @@ async fn check(step: &'static str) {
     let operator = Operator::of(&server);
     // Nobody connects: the restart alone finishes the job. A reconnect would announce the certificate again and hide an
     // event that was lost.
-    let until = std::time::Instant::now() + landfall_tests::PATIENCE;
+    let until = std::time::Instant::now() + PATIENCE;
     loop {
         let status = operator.status(&device.id()).await;
         if status.as_deref() == Some("ACTIVE") {
@@ -43,8 +93,9 @@ async fn check(step: &'static str) {
         }
         assert_eq!(status.as_deref(), Some("PENDING_ACTIVATION"), "{step}: what was registered is still there");
         assert!(std::time::Instant::now() < until, "{step}: nothing activates it:\n{}", server.stderr());
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    listener.must_hear_of(&server, &device, step).await;
     let mut client = device.land(&server).await;
     client.publish_at_least_once("JITR/test", "Hello").await.expect("PUBACK");
     client.disconnect().await.expect("a proper end");

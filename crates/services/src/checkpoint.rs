@@ -9,7 +9,7 @@ pub enum Step {
     Registered,
     /// The outbox row has been read; no rule has been looked at.
     Delivering,
-    /// Invocation rows have replaced the outbox row; subscribers have not heard of it.
+    /// Invocation rows have replaced the outbox row, and absent subscribers have the event in their queues.
     Delivered,
     /// The invocation row has been read; the function has not been called.
     Invoking,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use broker::{Message, Qos};
+use broker::{Message, Owed, Qos};
 use domain::registered_event::RegisteredEvent;
 use domain::{CertificateId, Timestamp};
 use mqtt::TopicName;
@@ -184,7 +184,7 @@ impl Services {
         }
         // Before the row goes: a crash in between makes two of them, and never none.
         let committed = match self.accept_all(republished).await {
-            Ok(()) => self.replace_by_invocations(key, revision, &rows).await,
+            Ok(()) => self.pay(key, revision, message, &rows).await,
             Err(err) => Err(err),
         };
         if committed != Ok(Committed::Done) {
@@ -201,17 +201,17 @@ impl Services {
             metrics.onboarding.event_delivered(row.at, self.now(), rows.first().map(|row| row.id.as_str()));
         }
         self.start_stored(&rows);
-        // Whoever hears of it finds the rest done. A crash in between loses it for subscribers, never for rules.
-        self.inner.broker.publish(message).map_err(refused)?.settled().await.map_err(refused)?;
         Ok(Delivery::Delivered)
     }
 
-    /// One commit where it fits one. Otherwise the outbox row goes with the last: a crash in between delivers again what
-    /// came before, which at-least-once allows, and loses nothing.
-    async fn replace_by_invocations(
+    /// The event for the row: invocations for rules, and a message for subscribers, whose queues have it exactly if the row
+    /// is gone. One commit where it fits one. Otherwise the outbox row goes with the last: a crash in between delivers again
+    /// what came before, which at-least-once allows, and loses nothing.
+    async fn pay(
         &self,
         key: &[u8],
         revision: u64,
+        message: Message,
         rows: &[InvocationRow],
     ) -> Result<Committed, Error> {
         let mut parts = rows.chunks(ROWS_PER_COMMIT_MAX);
@@ -226,6 +226,9 @@ impl Services {
         }
         let mut writes = vec![delete(key, Expect::Revision(revision))];
         writes.extend(next.iter().map(InvocationRow::write));
-        self.commit(writes).await
+        match self.inner.broker.publish_owed(message, writes).await.map_err(refused)? {
+            Owed::Paid => Ok(Committed::Done),
+            Owed::Conflict => Ok(Committed::Conflict),
+        }
     }
 }

@@ -40,6 +40,11 @@ impl Write {
         Self { key: prefix.into(), value: None, expect: Expect::NothingBelow }
     }
 
+    /// Of key and value.
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Bytes::len)
+    }
+
     pub(crate) fn writes(&self) -> bool {
         !matches!(self.expect, Expect::Unchanged(_) | Expect::NothingBelow)
     }
@@ -98,7 +103,7 @@ fn size_bytes(writes: &[Write]) -> Result<usize, StoreError> {
                 String::from_utf8_lossy(&write.key)
             )));
         }
-        size += write.key.len() + value_bytes;
+        size += write.bytes();
     }
     if size > COMMIT_BYTES_MAX {
         return Err(StoreError::TooLarge(format!(

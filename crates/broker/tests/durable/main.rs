@@ -2,6 +2,7 @@
 
 mod clients;
 mod in_flight;
+mod owed;
 mod queues;
 mod retained;
 mod sessions;
