@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::error::BrokerError;
 use crate::inbox::InboxLimits;
 use crate::limits::{COMMIT_APPENDS_BYTES_MAX, COMMIT_WRITES_MAX};
+use crate::loans::Loans;
 use crate::message::{Delivery, Published, Rare};
 use crate::publish::Receipt;
 use crate::queued::append;
@@ -63,6 +64,8 @@ pub(crate) struct Local {
     pub unsaved: Commit,
     /// Inbox and queue take turns.
     is_queues_turn: bool,
+    /// Of a clean session.
+    pub loans: Loans,
 }
 
 /// What is to become of the will when a connection ends.
@@ -240,8 +243,9 @@ impl Claim {
             return Some(replay);
         }
         if self.seat.durable.is_none() {
-            drop(local);
-            return self.seat.inbox.try_next();
+            let mut next = self.seat.inbox.try_next()?;
+            local.loans.mark(&mut next);
+            return Some(next);
         }
         local.is_queues_turn = !local.is_queues_turn;
         match local.is_queues_turn {
@@ -254,6 +258,11 @@ impl Claim {
     /// after the next `save`.
     pub fn sent(&self, delivery: &Delivery, packet_id: Option<PacketId>) {
         match packet_id {
+            Some(_) if self.seat.durable.is_none() => {
+                if delivery.loan().is_some() {
+                    self.local().loans.lend(delivery);
+                }
+            }
             Some(packet_id) => self.sent_as(delivery, packet_id),
             // With QoS 0 there is nothing to wait for.
             None => self.settled(delivery),
@@ -367,10 +376,24 @@ impl Claim {
         if !commit.is_empty() {
             self.broker.store().defer(commit);
         }
-        let left = if is_current { self.seat.inbox.take_all() } else { VecDeque::new() };
+        let left = self.take_what_is_left(is_current);
         drop(table);
         left.into_iter().filter(Delivery::is_of_group).for_each(|delivery| self.hand_back(delivery));
         fate
+    }
+
+    /// What is in nobody's queue and was not acknowledged, in its order.
+    fn take_what_is_left(&self, is_current: bool) -> VecDeque<Delivery> {
+        let mut local = self.local();
+        let mut left = local.loans.take_back();
+        // Of a clean session all of it is this connection's alone.
+        if self.seat.durable.is_none() {
+            left.extend(std::mem::take(&mut local.replays));
+        }
+        if is_current || self.seat.durable.is_none() {
+            left.extend(self.seat.inbox.take_all());
+        }
+        left
     }
 
     /// Of messages with QoS 1, so that they are sent again under the same identifiers, also after a restart.

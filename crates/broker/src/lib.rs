@@ -9,6 +9,7 @@ mod error;
 mod group;
 mod inbox;
 mod limits;
+mod loans;
 mod message;
 mod open;
 mod owed;

@@ -54,6 +54,8 @@ pub(crate) struct Rare {
     pub refused_by: Vec<u64>,
     /// In the queue of the session.
     pub queued: Option<Queued>,
+    /// Lent to a clean session: until it is acknowledged the group may want it back.
+    pub loan: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +146,7 @@ impl Delivery {
             message: self.message.outgoing(self.qos, self.retain),
             subscription_ids: self.rare.as_ref().map_or(&[], |rare| rare.ids.as_slice()),
             expires_at_ms: self.message.expires_at_ms(now_ms),
-            tag: self.queued().map(|queued| queued.position.0),
+            tag: self.queued().map(|queued| queued.position.0).or_else(|| self.loan()),
         };
         session.deliver(&outbound, now_ms)
     }
@@ -160,6 +162,10 @@ impl Delivery {
 
     pub(crate) fn queued(&self) -> Option<Queued> {
         self.rare.as_ref()?.queued
+    }
+
+    pub(crate) fn loan(&self) -> Option<u64> {
+        self.rare.as_ref()?.loan
     }
 }
 

@@ -147,7 +147,7 @@ impl Claim {
 
     /// `Action::Acknowledged`. With QoS 2 the next packet may be sent after the next `save`.
     pub fn acknowledged(&self, tag: u64, progress_of: Acknowledged) {
-        let Some(durable) = &self.seat.durable else { return };
+        let Some(durable) = &self.seat.durable else { return self.local().loans.settle(tag) };
         let position = Position(tag);
         let mut progress = durable.progress();
         if progress.link != self.link.number {
@@ -218,7 +218,7 @@ impl Broker {
         let left_ms = head.expires_at_ms.map(|at_ms| at_ms.saturating_sub(self.now_ms()));
         let message = Message { topic, payload, qos: head.qos, retain: head.retain, properties };
         let Head { ids, group, refused_by, .. } = head;
-        let rare = Rare { ids, group, refused_by, queued: Some(queued(entry)) };
+        let rare = Rare { ids, group, refused_by, queued: Some(queued(entry)), loan: None };
         Some(Delivery {
             message: Arc::new(Published::restored(message, left_ms)),
             qos: head.qos,
@@ -254,14 +254,14 @@ impl Broker {
         let qos = receiver.qos.min(message.qos);
         let retain = message.retain && receiver.retain_as_published;
         if let (Some(durable), true) = (&receiver.seat.durable, qos != Qos::AtMostOnce) {
-            let rare = Rare { ids: receiver.ids, group: Some(group), refused_by: rare.refused_by, queued: None };
+            let rare = Rare { ids: receiver.ids, group: Some(group), refused_by: rare.refused_by, ..Rare::default() };
             let head = self.head_of(durable, qos, retain, &message, rare);
             if head.is_none() {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             }
             return append(receiver.seat, head?, &message);
         }
-        let rare = Rare { ids: receiver.ids, group: Some(group), refused_by: rare.refused_by, queued: None };
+        let rare = Rare { ids: receiver.ids, group: Some(group), refused_by: rare.refused_by, ..Rare::default() };
         let dropped = receiver.seat.inbox.push(Delivery { message, qos, retain, rare: rare.boxed() });
         self.shared.dropped.fetch_add(dropped, Ordering::Relaxed);
         None

@@ -4,6 +4,7 @@ use broker::{Claim, ClaimOptions, InboxLimits, SessionRequest, WillAtEnd};
 use mqtt::Qos;
 use mqtt::packet::Version;
 
+use crate::clients::Connection;
 use crate::world::{World, drain, filter, payload};
 
 const QOS0: Qos = Qos::AtMostOnce;
@@ -120,4 +121,29 @@ async fn what_an_ended_session_leaves_goes_to_the_group() {
     drop(clean);
     world.store.commit(vec![]).await.unwrap();
     assert_eq!(drain(&world.durable("left").await), ["for the clean one"]);
+}
+
+/// Sent and not acknowledged, whether the member goes or another takes its client id.
+#[tokio::test]
+async fn what_a_clean_member_did_not_acknowledge_goes_to_the_group() {
+    let world = World::new();
+    for is_taken_over in [false, true] {
+        let mut goes = Connection::open_for(&world, "goes", Version::V5, 0).await;
+        goes.claim.subscribe(filter(GROUP), QOS1);
+        for payload in ["answered", "unanswered"] {
+            world.say("t", payload, QOS1).await;
+        }
+        let sent = goes.turn(&world).await;
+        assert_eq!(sent.len(), 2);
+        goes.answer(&sent[0]);
+        assert_eq!(goes.turn(&world).await, []);
+        world.say("t", "waiting", QOS1).await;
+        let stays = world.broker.claim("stays");
+        stays.subscribe(filter(GROUP), QOS1);
+        let newer = is_taken_over.then(|| world.broker.claim("goes"));
+        goes.drop();
+        assert_eq!(drain(&stays), ["unanswered", "waiting"], "taken over: {is_taken_over}");
+        drop((stays, newer));
+    }
+    assert_eq!(world.broker.counters().dropped, 0);
 }
