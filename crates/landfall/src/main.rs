@@ -10,6 +10,7 @@ macro_rules! say {
 }
 
 mod banner;
+mod broker_limits;
 mod cli;
 mod client;
 mod data_dir;

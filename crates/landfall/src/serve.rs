@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Api, ApiCell, Surroundings, Tls};
-use broker::{Broker, BrokerLimits, WallClock};
+use broker::{Broker, WallClock};
 use functions::{AwsCalls, Functions};
 use gateway::{Door, Gateway};
 use services::{Checkpoints, Clock, Config, RootCredentials, Services, Step};
@@ -99,7 +99,7 @@ impl Core {
             let clock = clock.clone();
             move || u64::try_from(clock.now().millis()).unwrap_or(0)
         });
-        let broker = Broker::open(store.clone(), BrokerLimits::default(), wall)
+        let broker = Broker::open(store.clone(), settings.broker_limits, wall)
             .map_err(|err| format!("data_dir {}: {err}", data_dir.path().display()))?;
         let cell = ApiCell::default();
         let functions = functions(store.clone(), &cell, settings.checkpoints.clone())?;

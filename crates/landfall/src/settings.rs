@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use broker::BrokerLimits;
 use domain::quota::AccountRates;
 use domain::rate::Rate;
 use domain::{AccountId, Region};
@@ -14,6 +15,7 @@ use services::rates::RateLimits;
 use services::{Checkpoints, Step};
 
 use crate::Sentence;
+use crate::broker_limits::BrokerKeys;
 use crate::cli::ServeFlags;
 use crate::server_certificate::OwnFiles;
 
@@ -35,6 +37,7 @@ pub struct Settings {
     pub api_transport: ApiTransport,
     pub api_limits: api::Limits,
     pub device_limits: DeviceLimits,
+    pub broker_limits: BrokerLimits,
     pub rates: RateLimits,
     pub async_retry_ms: Vec<i64>,
     pub checkpoints: Checkpoints,
@@ -69,6 +72,8 @@ struct File {
     tls: Tls,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    broker: BrokerKeys,
     #[serde(default)]
     functions: Functions,
 }
@@ -220,6 +225,7 @@ impl Settings {
             api_transport,
             api_limits,
             device_limits,
+            broker_limits: file.broker.limits()?,
             rates,
             async_retry_ms: retry_s.into_iter().map(|seconds| i64::from(seconds) * 1000).collect(),
             checkpoints: checkpoints(flags.halt_at.as_deref())?,
@@ -363,6 +369,7 @@ mod tests {
         assert!(settings.own_certificate.is_some_and(|files| files.root.is_some()));
         assert_eq!(settings.api_limits, api::Limits::default(), "the defaults it names are the defaults");
         assert_eq!(settings.device_limits, DeviceLimits::default());
+        assert_eq!(settings.broker_limits, BrokerLimits::default());
         assert_eq!(settings.rates, RateLimits::default());
         assert_eq!(settings.async_retry_ms, [60_000, 120_000]);
     }
@@ -404,6 +411,9 @@ mod tests {
             ("api_tls = true\ninsecure_http = true", "insecure_http"),
             ("server_ca = \"a.pem\"", "server_cert"),
             ("[limits]\napi_connections = 0", "limits.api_connections"),
+            ("[broker]\nsessions = 0", "broker.sessions"),
+            ("[broker]\nqueued_mib = -1", "queued_mib"),
+            ("[broker]\ninboxes = 1", "inboxes"),
             ("[limits]\nhandshake_timeout_s = 0", "limits.handshake_timeout_s"),
             ("[limits]\nconnections = 1", "connections"),
             ("[tls]\nresumption = true", "resumption"),
