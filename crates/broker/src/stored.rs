@@ -115,7 +115,8 @@ impl SessionRow {
         out.put_u8(self.version.level());
         out.put_u32(self.expiry_s);
         out.put_u64(self.disconnected_at_ms.unwrap_or(0));
-        out.put_u32(self.will_delay_s.unwrap_or(NO_WILL));
+        // The longest delay is a second shorter on disk, after 136 years.
+        out.put_u32(self.will_delay_s.map_or(NO_WILL, |delay_s| delay_s.min(NO_WILL - 1)));
         out.put_slice(self.client_id.as_bytes());
         out.freeze()
     }
@@ -384,6 +385,9 @@ mod tests {
             will_delay_s: Some(0),
         };
         assert_eq!(SessionRow::decode(&session.encode()), Some(session.clone()));
+        let longest = SessionRow { will_delay_s: Some(u32::MAX), ..session.clone() };
+        let kept = SessionRow::decode(&longest.encode()).expect("it can be read");
+        assert_eq!(kept.will_delay_s, Some(u32::MAX - 1), "it is still a will");
         let connected = SessionRow { disconnected_at_ms: None, will_delay_s: None, ..session };
         assert_eq!(SessionRow::decode(&connected.encode()), Some(connected));
         for id in [None, VariableInteger::new(268_435_455)] {
