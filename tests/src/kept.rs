@@ -1,13 +1,14 @@
 //! Some of everything that a server keeps: put there through its doors, for the tests of data directories.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use fleet::{Ca, Device, DeviceSpec, KeyAlgorithm, Method, Window};
 use serde_json::{Value, json};
 
-use crate::{ACTIVATE, FieldDevice, Operator, PATIENCE, Server, actions_on_all};
+use crate::{ACTIVATE, FieldDevice, Operator, Options, PATIENCE, Server, actions_on_all};
 
 /// Of the kept certificates: later versions are still tested with them.
 const DAYS: i64 = 36_500;
@@ -16,6 +17,18 @@ const FAILS: &str = "exports.handler = async () => { throw new Error('kept failu
 
 /// Of the operator's own; directories that were kept first have none.
 pub const LOG_GROUP: &str = "kept-log";
+
+/// paho's sessions on the plain listener, which keeps them for as long as they like.
+const SESSIONS: [&str; 2] =
+    [include_str!("../tests/data/paho_device.py"), include_str!("../tests/data/sessions_kept.py")];
+
+/// As `LOG_GROUP`: those that were kept first have none.
+const SESSIONS_FILE: &str = "kept-sessions";
+
+/// What a server on a kept directory is told: what waits there does not grow too old with the years.
+pub fn kept_options() -> Options {
+    Options { config: "[broker]\nqueued_age_s = 3155760000\n", ..Options::with(&["--plain-mqtt-addr", "127.0.0.1:0"]) }
+}
 
 /// Who is in the directory, in files beside it.
 pub struct Inhabitants {
@@ -40,6 +53,10 @@ impl Inhabitants {
 
     pub fn has_log_group(&self) -> bool {
         self.folder.join(LOG_GROUP).exists()
+    }
+
+    pub fn has_sessions(&self) -> bool {
+        self.folder.join(SESSIONS_FILE).exists()
     }
 
     pub fn ca(&self, name: &str) -> Ca {
@@ -93,8 +110,20 @@ pub async fn fill(server: &Server, inhabitants: &Inhabitants) {
     let mut client = active.connect(server).await.expect("an active device");
     client.publish_at_least_once("JITR/fails", r#"{"kept":true}"#).await.expect("PUBACK");
     client.disconnect().await.expect("a proper end");
+    sessions(server, "leave");
+    fs::write(inhabitants.folder.join(SESSIONS_FILE), "").expect("room");
     wait_until("the dead letter", || health(server)["backlog"]["deadLetters"] == 1);
     wait_until("the RSA certificate", || server.data_path().join("server-rsa.crt").exists());
+}
+
+/// `leave`: sessions with subscriptions, messages that wait for them, sent and unanswered ones too, retained messages and a
+/// will that is not due. `back`: they are all there. It takes them away.
+#[track_caller]
+pub fn sessions(server: &Server, phase: &str) {
+    let plain: SocketAddr = server.fact("plain_mqtt_addr").parse().expect("an address");
+    let [device, script] = SESSIONS;
+    let facts = format!("PLACE = {{'plain': {}}}\nPHASE = '{phase}'", plain.port());
+    assert_eq!(server.aws().python(&format!("{facts}\n{device}\n{script}")), json!({}));
 }
 
 /// Log lines that no function wrote.

@@ -14,7 +14,7 @@ mod server;
 
 pub use aws::Aws;
 pub use field_device::FieldDevice;
-pub use kept::{Inhabitants, LOG_GROUP, fill};
+pub use kept::{Inhabitants, LOG_GROUP, fill, kept_options, sessions};
 pub use metrics_page::MetricsPage;
 pub use mosquitto::{Credential, Mosquitto};
 pub use openssl::{KeyKind, OpenSsl};

@@ -8,7 +8,8 @@ use std::process::Command;
 
 use fleet::{Ca, Method, uri_encoded};
 use landfall_tests::{
-    DataDir, FieldDevice, Inhabitants, LOG_GROUP, Operator, Options, PATIENCE, Server, fill, finish, unzip_folder,
+    DataDir, FieldDevice, Inhabitants, LOG_GROUP, Operator, PATIENCE, Server, fill, finish, kept_options, sessions,
+    unzip_folder,
 };
 use serde_json::{Value, json};
 
@@ -30,6 +31,9 @@ async fn check(server: &Server, inhabitants: &Inhabitants) {
         let events = operator.client().json_1_1("logs", "Logs_20140328.FilterLogEvents", &input).await;
         let events = events.expect("an answer");
         assert!(events.text().contains("kept line"), "{}", events.text());
+    }
+    if inhabitants.has_sessions() {
+        sessions(server, "back");
     }
     let letters = server.ask("dead-letters", &["--json"]).must_succeed().stdout;
     assert!(letters.contains("fails"), "{letters}");
@@ -79,7 +83,7 @@ async fn check_kept(path: &Path) {
     let data = DataDir::new();
     unzip_folder(&fs::read(path).expect("what is kept can be read"), data.path());
     let root = fs::read(data.server_path().join("root-CA.crt")).expect("a root");
-    let server = Server::start_on(&data, &Options::default());
+    let server = Server::start_on(&data, &kept_options());
     assert_eq!(fs::read(server.root_ca()).expect("a root"), root, "what devices trust is kept");
     check(&server, &Inhabitants::in_folder(data.file("inhabitants"))).await;
     assert_eq!(server.stderr(), "", "nothing was worth a warning");
@@ -87,14 +91,14 @@ async fn check_kept(path: &Path) {
     assert_eq!(server.terminate().0, Some(0));
 }
 
-/// The first is of the days when all logs were in one journal.
+/// The first is of the days when all logs were in one journal, the third the first with sessions and what waits for them.
 #[tokio::test]
 async fn every_data_directory_that_was_kept_is_opened() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let entries = fs::read_dir(folder).expect("what is kept is in the repository");
     let mut kept: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
     kept.sort();
-    assert!(kept.len() >= 2, "{kept:?}");
+    assert!(kept.len() >= 3, "{kept:?}");
     for path in kept {
         check_kept(&path).await;
     }
@@ -108,7 +112,7 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test]
 async fn a_copy_is_a_whole_server() {
     let (data, elsewhere) = (DataDir::new(), DataDir::new());
-    let server = Server::start_on(&data, &Options::default());
+    let server = Server::start_on(&data, &kept_options());
     let inhabitants = Inhabitants::in_folder(data.file("inhabitants"));
     fill(&server, &inhabitants).await;
     let (root, keys) = (fs::read(server.root_ca()).expect("a root"), server.credentials().clone());
@@ -116,7 +120,7 @@ async fn a_copy_is_a_whole_server() {
     copy(&data.server_path(), &elsewhere.server_path());
     fs::remove_dir_all(data.server_path()).expect("the first is gone");
 
-    let server = Server::start_on(&elsewhere, &Options::default());
+    let server = Server::start_on(&elsewhere, &kept_options());
     assert_eq!(fs::read(server.root_ca()).expect("a root"), root);
     assert_eq!(server.credentials().secret_access_key, keys.secret_access_key);
     assert!(server.root_ca().starts_with(elsewhere.path().canonicalize().expect("there")));
