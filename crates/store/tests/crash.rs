@@ -1,5 +1,5 @@
 //! Killed by SIGKILL at random moments, fifty times on one directory: every acknowledged commit is there afterwards,
-//! and no half commit is.
+//! and no half commit is, neither of its records nor of its queues.
 //!
 //! The test starts itself as the child that commits. The seed of the moments is printed; `STORE_CRASH_SEED` repeats it,
 //! as far as a race can be repeated.
@@ -13,12 +13,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use store::{Expect, Record, Store, Write};
+use store::{Commit, Expect, Position, QueueEntry, QueueId, QueueRead, QueueUsage, QueueWrite, Record, Store, Write};
 
 const KILLS: u32 = 50;
 const TASKS: u64 = 4;
-/// So many of the latest rows of a task are there; each commit adds one and removes one.
+/// So many of the latest rows of a task are there; each commit adds one and removes one. In the first queue of a task it is
+/// the same; what lies in front of them in the second goes by and by.
 const ROWS: u64 = 16;
+const ALL: QueueRead = QueueRead { entries_max: usize::MAX, bytes_max: usize::MAX };
 const DIRECTORY: &str = "STORE_CRASH_DIRECTORY";
 
 #[test]
@@ -86,13 +88,41 @@ fn check(dir: &Path, seen: &mut Acknowledged, kill: u32, runs: u64) {
             .collect();
         let expected: Vec<u64> = (number.saturating_sub(ROWS - 1).max(1)..=number).collect();
         assert_eq!(rows, expected, "kill {kill}: half a commit of task {task}");
+        check_queues(&store, task, &expected, kill);
         // What was there once stays.
         seen.insert(task, (number, revision));
     }
 }
 
+fn check_queues(store: &Store, task: u64, expected: &[u64], kill: u32) {
+    let [exact, trimmed] = queues_of(task).map(|queue| entries(store, queue));
+    let numbers = |entries: &[QueueEntry]| entries.iter().map(|entry| number_in(&entry.body)).collect::<Vec<_>>();
+    assert_eq!(numbers(&exact), expected, "kill {kill}: half a commit of task {task}'s queue");
+    assert!(trimmed.ends_with(&exact), "kill {kill}: one body for both queues of task {task}");
+    let all: Vec<u64> = numbers(&trimmed);
+    assert!(all.windows(2).all(|pair| pair[1] == pair[0] + 1), "kill {kill}: a hole in task {task}'s queue: {all:?}");
+    for (queue, entries) in queues_of(task).into_iter().zip([exact, trimmed]) {
+        let bytes = entries.iter().map(|entry| (entry.head.len() + entry.body.len()) as u64).sum();
+        let usage = QueueUsage { entries: entries.len() as u64, bytes };
+        let counted = store.queues().unwrap().into_iter().find(|(each, _)| *each == queue);
+        assert_eq!(counted.map(|(_, usage)| usage).unwrap_or_default(), usage, "kill {kill}: task {task}");
+    }
+}
+
+fn queues_of(task: u64) -> [QueueId; 2] {
+    [QueueId(task), QueueId(TASKS + task)]
+}
+
+fn entries(store: &Store, queue: QueueId) -> Vec<QueueEntry> {
+    store.read_queue(queue, Position(0), ALL).unwrap()
+}
+
 fn number_of(record: &Record) -> u64 {
-    let text = std::str::from_utf8(&record.value).unwrap();
+    number_in(&record.value)
+}
+
+fn number_in(value: &[u8]) -> u64 {
+    let text = std::str::from_utf8(value).unwrap();
     text.trim_end_matches('.').parse().unwrap()
 }
 
@@ -125,12 +155,29 @@ async fn commit_forever(store: Store, task: u64) {
         if next > ROWS {
             writes.push(write(format!("row/{task}/{:012}", next - ROWS), None, Expect::Anything));
         }
-        let revision = store.commit(writes).await.unwrap();
+        let (queue, trimmed) = queue_writes(&store, task, next, &value);
+        let revision = store.commit_all(Commit { writes, queue }).await.unwrap();
+        store.defer(Commit { writes: Vec::new(), queue: trimmed.into_iter().collect() });
         expect = Expect::Revision(revision);
         // One write of one line: it is in the pipe, or it is not.
         let line = format!("ack {task} {next} {revision}\n");
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
+}
+
+/// One body to both queues of the task, and the first out of the first; and what takes the same out of the second later. What
+/// is deferred may be there again after a crash.
+fn queue_writes(store: &Store, task: u64, next: u64, body: &Bytes) -> (Vec<QueueWrite>, Option<QueueWrite>) {
+    let [exact, trimmed] = queues_of(task);
+    let to = [exact, trimmed].map(|queue| (queue, Bytes::from(format!("head of {next}")))).to_vec();
+    let mut queue = vec![QueueWrite::Append { body: body.clone(), to }];
+    if next <= ROWS {
+        return (queue, None);
+    }
+    let one = QueueRead { entries_max: 1, ..ALL };
+    let position = store.read_queue(exact, Position(0), one).unwrap()[0].position;
+    queue.push(QueueWrite::Remove { queue: exact, position });
+    (queue, Some(QueueWrite::RemoveTo { queue: trimmed, position }))
 }
 
 struct Running {

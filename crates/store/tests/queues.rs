@@ -1,98 +1,73 @@
-//! Queues: appended with records in one commit, read from a cursor, removed one by one; and against a model.
+//! Queues over the public API: the suite in `conformance` against the local variant, and against a model.
+
+mod conformance {
+    pub mod queues;
+}
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
+use conformance::queues as suite;
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_oneof, proptest};
-use store::{
-    Commit, CommitError, Expect, Position, QueueBell, QueueEntry, QueueId, QueueRead, QueueUsage, QueueWrite, Store,
-    StoreError, Write,
-};
+use store::{Commit, Position, QueueEntry, QueueId, QueueRead, QueueUsage, QueueWrite, Store};
 
 const ALL: QueueRead = QueueRead { entries_max: usize::MAX, bytes_max: usize::MAX };
-
-fn append(body: &[u8], to: &[(u64, &str)]) -> QueueWrite {
-    let to = to.iter().map(|(queue, head)| (QueueId(*queue), Bytes::copy_from_slice(head.as_bytes()))).collect();
-    QueueWrite::Append { body: Bytes::copy_from_slice(body), to }
-}
 
 fn only(queue: Vec<QueueWrite>) -> Commit {
     Commit { writes: Vec::new(), queue }
 }
 
-fn bodies(store: &Store, queue: u64) -> Vec<Bytes> {
-    let entries = store.read_queue(QueueId(queue), Position(0), ALL).unwrap();
-    entries.into_iter().map(|entry| entry.body).collect()
+async fn check_case<F: Future<Output = ()>>(case: impl FnOnce(Store) -> F) {
+    let dir = tempfile::tempdir().unwrap();
+    case(Store::open(dir.path()).unwrap()).await;
 }
 
-fn open() -> (tempfile::TempDir, Store) {
+#[tokio::test]
+async fn entries() {
+    check_case(suite::entries_are_read_from_a_cursor_in_their_order).await;
+    check_case(suite::positions_rise_over_all_queues).await;
+    check_case(suite::removals_take_what_they_name_and_no_more).await;
+    check_case(suite::a_conflict_takes_the_queue_along).await;
+    check_case(suite::what_is_too_large_is_refused).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn races() {
+    check_case(suite::many_at_once_keep_their_order).await;
+}
+
+#[tokio::test]
+async fn bells() {
+    check_case(suite::a_bell_rings_once_it_can_be_read).await;
+}
+
+#[tokio::test]
+async fn deferred() {
+    check_case(suite::what_is_deferred_comes_without_anybody_waiting_and_with_what_follows).await;
+    check_case(suite::a_closed_store_refuses).await;
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    (dir, store)
-}
-
-#[tokio::test]
-async fn entries_are_read_from_a_cursor_in_their_order() {
-    let (_dir, store) = open();
-    for number in 0..5u8 {
-        store.commit_all(only(vec![append(&[number; 100], &[(1, "one"), (2, "two")])])).await.unwrap();
-    }
-    let read = |after, entries_max, bytes_max| {
-        store.read_queue(QueueId(1), after, QueueRead { entries_max, bytes_max }).unwrap()
-    };
-    let first = read(Position(0), 2, usize::MAX);
-    assert_eq!(first.iter().map(|entry| entry.body[0]).collect::<Vec<_>>(), [0, 1]);
-    assert_eq!(first[0].head, "one");
-    let rest = read(first[1].position, 9, usize::MAX);
-    assert_eq!(rest.iter().map(|entry| entry.body[0]).collect::<Vec<_>>(), [2, 3, 4]);
-    assert_eq!(read(Position(0), 9, 250).len(), 2);
-    assert_eq!(read(Position(0), 9, 1).len(), 1, "one at least");
-    assert_eq!(read(rest[2].position, 9, usize::MAX), []);
-}
-
-#[tokio::test]
-async fn a_conflict_takes_the_queue_along() {
-    let (_dir, store) = open();
-    let write = |expect| Write { key: b"a".to_vec(), value: Some(Bytes::from_static(b"x")), expect };
-    let both = |expect| Commit { writes: vec![write(expect)], queue: vec![append(b"body", &[(1, "")])] };
-    store.commit_all(both(Expect::Absent)).await.unwrap();
-    let conflict = store.commit_all(both(Expect::Absent)).await;
-    assert!(matches!(conflict, Err(CommitError::Conflict { .. })), "{conflict:?}");
-    assert_eq!(bodies(&store, 1).len(), 1);
-}
-
-#[tokio::test]
-async fn what_is_deferred_comes_without_anybody_waiting_and_with_what_follows() {
-    let (dir, store) = open();
-    store.defer(only(vec![append(b"first", &[(1, "")])]));
-    store.commit_all(only(vec![append(b"second", &[(1, "")])])).await.unwrap();
-    assert_eq!(bodies(&store, 1), ["first", "second"], "in the order of the calls");
-    let bell = Arc::new(QueueBell::default());
-    store.hang_bell(QueueId(1), bell.clone());
-    store.defer(only(vec![append(b"alone", &[(1, "")])]));
-    let until = std::time::Instant::now() + Duration::from_secs(30);
-    while !bell.take() {
-        assert!(std::time::Instant::now() < until, "it is never written");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    assert_eq!(bodies(&store, 1).len(), 3, "the bell rings when it can be read");
-    store.defer(only(vec![append(b"last", &[(1, "")])]));
+    store.defer(only(vec![suite::append(b"last", &[(1, "")])]));
     store.close().await;
     drop(store);
     let store = Store::open(dir.path()).unwrap();
-    assert_eq!(bodies(&store, 1).len(), 4, "a store that is closed writes it first");
+    assert_eq!(suite::bodies(&store, 1), ["last"], "a store that is closed writes it first");
 }
 
+/// What was removed leaves no position to be given again.
 #[tokio::test]
-async fn what_is_too_large_is_refused() {
-    let (_dir, store) = open();
-    let large = only(vec![append(&vec![0; store::QUEUE_BODY_BYTES_MAX + 1], &[(1, "")])]);
-    let refused = store.commit_all(large).await;
-    assert!(matches!(refused, Err(CommitError::Store(StoreError::TooLarge(_)))), "{refused:?}");
-    store.commit_all(only(vec![append(&vec![0; store::QUEUE_BODY_BYTES_MAX], &[(1, "")])])).await.unwrap();
+async fn positions_go_on_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut last = Position(0);
+    for _ in 0..3 {
+        let store = Store::open(dir.path()).unwrap();
+        store.commit_all(only(vec![suite::append(b"x", &[(1, "")])])).await.unwrap();
+        let position = store.read_queue(QueueId(1), Position(0), ALL).unwrap()[0].position;
+        assert!(position > last, "{position:?} after {last:?}");
+        store.commit_all(only(vec![QueueWrite::RemoveTo { queue: QueueId(1), position }])).await.unwrap();
+        last = position;
+    }
 }
 
 #[derive(Clone, Debug)]
