@@ -57,6 +57,7 @@ async fn a_disk_that_fills_up_is_told_and_loses_nothing() {
     let page: Value = serde_json::from_str(&health.stdout).expect("JSON");
     assert_eq!((&page["status"], &page["store"]["writes"]), (&json!("failing"), &json!(false)));
     check(&server.stderr(), &["the store stopped writing", "repair the cause and start the server again"]);
+    assert!(!server.stderr().contains('\u{1b}'), "colours are for terminals");
 
     // What is there is still served; what would have to be written is refused, and not half done.
     assert!(has_policy(&operator, "p0").await);

@@ -1,6 +1,6 @@
 //! The server's life, top to bottom: open, build, listen, drain.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +72,9 @@ pub fn log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LANDFALL_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let json = std::env::var("LANDFALL_LOG_FORMAT").is_ok_and(|format| format == "json");
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A journal or a container's log is read by programs too.
+    let is_coloured = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_coloured).with_writer(std::io::stderr);
     // A second call (tests) keeps the first.
     let _ = if json { log.json().try_init() } else { log.try_init() };
 }
