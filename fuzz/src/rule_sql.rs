@@ -41,7 +41,7 @@ fn check(statement: &Statement, payload: &[u8]) {
 }
 
 fn evaluated(statement: &Statement, payload: &[u8]) -> Outcome {
-    over(payload, |input| statement.evaluate(input))
+    over(payload, |input| statement.evaluate(input)).outcome
 }
 
 fn over<T>(payload: &[u8], look: impl FnOnce(&Input<'_>) -> T) -> T {

@@ -1,8 +1,14 @@
 //! The metrics page: it parses to the last line, its numbers are those of what happened, and nobody's names are on it.
 
+use std::net::TcpStream;
+
 use fleet::{Ca, KeyAlgorithm, Method};
-use landfall_tests::{FieldDevice, MetricsPage, Operator, Server};
-use mqtt::Qos;
+use landfall_tests::{DataDir, FieldDevice, MetricsPage, Operator, Options, Server};
+use mqtt::packet::Publish;
+use mqtt::{Packet, PacketId, Qos, TopicName};
+use serde_json::json;
+
+const OPEN: &str = "landfall_connections_open{listener=\"mqtt\"}";
 
 #[tokio::test]
 async fn a_first_connection_in_numbers() {
@@ -29,8 +35,7 @@ async fn a_first_connection_in_numbers() {
 
     let connected = "landfall_clients_connected{version=\"3.1.1\"}";
     let page = MetricsPage::wait(&server, |page| {
-        page.value("landfall_connections_open") == 1.0
-            && page.value("aws_iot_ping_total{outcome=\"Success\",protocol=\"MQTT\"}") == 1.0
+        page.value(OPEN) == 1.0 && page.value("aws_iot_ping_total{outcome=\"Success\",protocol=\"MQTT\"}") == 1.0
     });
     for (sample, expected) in [
         ("aws_iot_connect_total{outcome=\"Success\",protocol=\"MQTT\"}", 1.0),
@@ -42,7 +47,14 @@ async fn a_first_connection_in_numbers() {
         ("landfall_messages_received_total{version=\"3.1.1\",qos=\"1\"}", 1.0),
         ("landfall_messages_sent_total{version=\"3.1.1\",qos=\"0\"}", 1.0),
         ("landfall_connections_refused_total{stage=\"connect\",reason=\"REGISTERED_NOW\"}", 1.0),
-        ("landfall_connections_open", 1.0),
+        (OPEN, 1.0),
+        ("landfall_connections_open{listener=\"plain_mqtt\"}", 0.0),
+        ("landfall_acknowledge_seconds_count", 1.0),
+        ("landfall_inbox_messages", 0.0),
+        ("landfall_inbox_bytes", 0.0),
+        ("landfall_unsent_bytes", 0.0),
+        ("landfall_journal_entries_dropped_total{cause=\"too_large\"}", 0.0),
+        ("aws_iot_parse_error_total", 0.0),
         ("landfall_handshakes_waiting", 0.0),
         ("landfall_handshakes_running", 0.0),
         ("landfall_connect_seconds_count", 1.0),
@@ -88,7 +100,7 @@ async fn a_first_connection_in_numbers() {
     }
 
     device.disconnect().await.expect("a proper end");
-    let page = MetricsPage::wait(&server, |page| page.value("landfall_connections_open") == 0.0);
+    let page = MetricsPage::wait(&server, |page| page.value(OPEN) == 0.0);
     assert_eq!(page.value(connected), 0.0);
     assert_eq!(page.value("landfall_connections_ended_total{reason=\"CLIENT_DISCONNECTED\"}"), 1.0);
 }
@@ -133,6 +145,62 @@ async fn refusals_are_counted_by_reason_and_outcome() {
     }
 }
 
+/// A message that is not taken is no fault of the protocol; who connects too often is told apart from who comes when too
+/// many do.
+#[tokio::test]
+async fn what_is_not_taken_is_counted_by_its_name() {
+    let options =
+        Options { config: "[limits]\nrates = \"enforce\"\n", ..Options::with(&["--plain-mqtt-addr", "127.0.0.1:0"]) };
+    let server = Server::start_on(&DataDir::new(), &options);
+    let statements = json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }]);
+    let device = FieldDevice::active(&server, "device", &statements).await;
+    let operator = Operator::of(&server);
+    let rule = json!({ "sql": "SELECT a FROM 'read'", "actions": [{ "republish": {
+        "roleArn": operator.role_arn("nobody"), "topic": "t" } }] });
+    operator.must("iot", Method::POST, "/rules/reads", Some(&rule)).await;
+    let qos2 =
+        Publish { qos: Qos::ExactlyOnce, packet_id: Some(PacketId::FIRST), ..Publish::at_most_once(topic("t"), "x") };
+    let too_large = Publish::at_most_once(topic("t"), vec![0; 128 * 1024 + 1]);
+    for (number, publish) in
+        [Publish::at_most_once(topic("1/2/3/4/5/6/7/8/9"), "x"), qos2, too_large].into_iter().enumerate()
+    {
+        let mut client = device.connect_as(&server, &format!("publishes-{number}")).await.expect("CONNACK");
+        client.send(&Packet::Publish(publish), "publish").await.expect("sent");
+        client.closed().await.expect("the end");
+    }
+    let mut client = device.connect_as(&server, "hasty").await.expect("CONNACK");
+    client.publish_at_least_once("read", "no JSON").await.expect("PUBACK");
+    // A rate of one a second: on a slow machine a second may pass in between.
+    while device.connect_as(&server, "hasty").await.is_ok() {}
+
+    let throttled = "aws_iot_connect_total{outcome=\"ClientIDThrottle\",protocol=\"MQTT\"}";
+    let page = MetricsPage::wait(&server, |page| page.value(throttled) == 1.0);
+    for (sample, expected) in [
+        ("aws_iot_publish_in_total{outcome=\"ClientError\",protocol=\"MQTT\"}", 3.0),
+        ("landfall_connections_ended_total{reason=\"PUBLISH_REFUSED\"}", 3.0),
+        ("landfall_connections_ended_total{reason=\"PROTOCOL_ERROR\"}", 0.0),
+        ("aws_iot_parse_error_total", 1.0),
+        ("aws_iot_connect_total{outcome=\"Throttle\",protocol=\"MQTT\"}", 0.0),
+        ("landfall_rate_exceeded_total{rate=\"connects_of_client_id\"}", 1.0),
+        ("landfall_rate_exceeded_total{rate=\"connects\"}", 0.0),
+        ("landfall_connections_refused_total{stage=\"connect\",reason=\"CLIENT_ID_THROTTLED\"}", 1.0),
+    ] {
+        assert_eq!(page.value(sample), expected, "{sample}: {:#?}", page.samples);
+    }
+    assert_eq!(page.value("landfall_connections_accepted_total{listener=\"plain_mqtt\"}"), 0.0);
+    let plain = server.fact("plain_mqtt_addr").to_owned();
+    let open = TcpStream::connect(plain).expect("a connection");
+    let plain_open = "landfall_connections_open{listener=\"plain_mqtt\"}";
+    let page = MetricsPage::wait(&server, |page| page.value(plain_open) == 1.0);
+    assert_eq!(page.value("landfall_connections_accepted_total{listener=\"plain_mqtt\"}"), 1.0);
+    drop(open);
+    MetricsPage::wait(&server, |page| page.value(plain_open) == 0.0);
+}
+
+fn topic(name: &str) -> TopicName {
+    TopicName::parse(name).expect("a topic")
+}
+
 /// A label's values are the server's own words: short, few, and none of a client, a certificate, a topic, a rule, a function
 /// or an address.
 #[tokio::test]
@@ -156,10 +224,12 @@ async fn nobodys_names_are_on_the_page() {
         "condition",
         "from",
         "le",
+        "listener",
         "operation",
         "outcome",
         "protocol",
         "qos",
+        "rate",
         "reason",
         "service",
         "stage",

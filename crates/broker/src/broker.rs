@@ -7,10 +7,12 @@ use mqtt::TopicName;
 use store::Store;
 
 use crate::clock::WallClock;
+use crate::inbox::InboxUsage;
 use crate::limits::BrokerLimits;
 use crate::retained::{Retained, RetainedMessages};
 use crate::room::Room;
 use crate::schedule::Schedule;
+use crate::seat::Seat;
 use crate::table::Table;
 
 /// Cheap to clone; all clones are one broker.
@@ -97,6 +99,16 @@ impl Broker {
     /// How many clients are connected.
     pub fn connected(&self) -> usize {
         self.table().connected_count()
+    }
+
+    /// What waits for connected clients, in memory. Looks at each of them: for a monitor, and not for every message.
+    pub fn inboxes(&self) -> InboxUsage {
+        // Publishers are kept from the table no longer than it takes to name who is there.
+        let seats: Vec<Arc<Seat>> = self.table().all().cloned().collect();
+        seats.iter().map(|seat| seat.inbox.usage()).fold(InboxUsage::default(), |all, one| InboxUsage {
+            messages: all.messages + one.messages,
+            bytes: all.bytes + one.bytes,
+        })
     }
 
     pub fn counters(&self) -> Counters {

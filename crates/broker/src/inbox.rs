@@ -24,6 +24,13 @@ pub struct InboxLimits {
     pub bytes_max: usize,
 }
 
+/// What waits in inboxes. A message that waits for many is counted for each of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboxUsage {
+    pub messages: usize,
+    pub bytes: usize,
+}
+
 #[derive(Debug)]
 pub(crate) struct Inbox {
     limits: InboxLimits,
@@ -87,6 +94,11 @@ impl Inbox {
 
     pub fn len(&self) -> usize {
         self.queue().deliveries.len()
+    }
+
+    pub fn usage(&self) -> InboxUsage {
+        let queue = self.queue();
+        InboxUsage { messages: queue.deliveries.len(), bytes: queue.bytes }
     }
 
     pub fn dropped(&self) -> u64 {

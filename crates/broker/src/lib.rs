@@ -31,7 +31,7 @@ pub use claim::{Claim, ClaimOptions, RetainedFor, WillAtEnd, WillFate};
 pub use clock::WallClock;
 pub use due::DueWill;
 pub use error::BrokerError;
-pub use inbox::InboxLimits;
+pub use inbox::{InboxLimits, InboxUsage};
 pub use limits::{BrokerLimits, QueueLimits};
 pub use message::{Delivery, Message, Published};
 pub use mqtt::Qos;

@@ -115,6 +115,10 @@ impl Table {
         Some(seated.filters.into_values().collect())
     }
 
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Seat>> {
+        self.seats.values().map(|seated| &seated.seat)
+    }
+
     pub fn connected_count(&self) -> usize {
         self.seats.values().filter(|seated| seated.seat.is_connected()).count()
     }

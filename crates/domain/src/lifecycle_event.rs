@@ -94,14 +94,15 @@ impl DisconnectReason {
             | Refusal::WebSocketRefused(_)
             | Refusal::MalformedConnect(_)
             | Refusal::ClientIdRefused(_)
-            | Refusal::ProtocolError(_) => Self::ClientError,
+            | Refusal::ProtocolError(_)
+            | Refusal::PublishRefused(_) => Self::ClientError,
             Refusal::HandshakeTimeout | Refusal::ConnectTimeout => Self::ConnectionLost,
             Refusal::TakenOver => Self::DuplicateClientId,
             Refusal::Disconnected => Self::ApiInitiatedDisconnect,
             Refusal::WebSocketTooOld => Self::WebSocketTtlExpiration,
             Refusal::KeepAliveTimeout => Self::MqttKeepAliveTimeout,
             Refusal::ServerShutdown => Self::ServerInitiatedDisconnect,
-            Refusal::Overloaded(_) => Self::Throttled,
+            Refusal::Overloaded(_) | Refusal::ClientIdThrottled(_) => Self::Throttled,
             Refusal::Internal(_) => Self::ServerError,
         }
     }
@@ -290,6 +291,7 @@ mod tests {
             (Refusal::Disconnected, "API_INITIATED_DISCONNECT"),
             (Refusal::KeepAliveTimeout, "MQTT_KEEP_ALIVE_TIMEOUT"),
             (Refusal::ProtocolError(String::new()), "CLIENT_ERROR"),
+            (Refusal::PublishRefused(String::new()), "CLIENT_ERROR"),
             (Refusal::PolicyDoesNotAllow { action: String::new(), resource: String::new() }, "AUTH_ERROR"),
             (Refusal::RightLost(String::new()), "FORBIDDEN_ACCESS"),
             (Refusal::Overloaded(String::new()), "THROTTLED"),

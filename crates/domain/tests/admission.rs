@@ -354,9 +354,11 @@ fn every_refusal() -> Vec<Refusal> {
         Refusal::WebSocketTooOld,
         Refusal::KeepAliveTimeout,
         Refusal::ProtocolError(text()),
+        Refusal::PublishRefused(text()),
         Refusal::RightLost(text()),
         Refusal::ServerShutdown,
         Refusal::Overloaded(text()),
+        Refusal::ClientIdThrottled(text()),
         Refusal::Internal(text()),
     ]
 }

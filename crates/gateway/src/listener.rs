@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::admission::Refusal;
 use domain::x509::Certificate;
 use services::admission::Refused;
-use services::metrics::Stage;
+use services::metrics::{self, Stage};
 use services::places::{NoPlace, Place};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -63,6 +63,17 @@ pub struct HttpArrival {
 impl fmt::Debug for HttpHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HttpHandler")
+    }
+}
+
+impl Door {
+    /// For the metrics.
+    fn listener(&self) -> metrics::Listener {
+        match self {
+            Self::Mqtt => metrics::Listener::Mqtt,
+            Self::Alpn(_) => metrics::Listener::Alpn,
+            Self::PlainMqtt => metrics::Listener::PlainMqtt,
+        }
     }
 }
 
@@ -136,7 +147,7 @@ async fn serve_socket(
     _place: Place,
     shutdown: watch::Receiver<bool>,
 ) {
-    let _open = gateway.metrics().connections.open.enter();
+    let _open = gateway.metrics().connections.accepted(door.listener());
     tcp::settle(&socket, peer.connection, gateway.limits());
     match door {
         Door::Mqtt => serve_tls(&gateway, None, socket, peer, shutdown).await,

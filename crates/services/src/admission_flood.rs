@@ -86,6 +86,8 @@ pub(crate) struct Flood {
     shares: HashMap<IpAddr, Share>,
     overflow: Share,
     dropped: u64,
+    /// Of those dropped.
+    told: u64,
 }
 
 impl Default for Flood {
@@ -96,6 +98,7 @@ impl Default for Flood {
             shares: HashMap::new(),
             overflow: Share::whole(OVERFLOW_BYTES, OVERFLOW_PERIOD_MS),
             dropped: 0,
+            told: 0,
         }
     }
 }
@@ -171,7 +174,14 @@ impl Flood {
 
     /// Records that nothing took, since last asked.
     pub(crate) fn take_dropped(&mut self) -> u64 {
-        std::mem::take(&mut self.dropped)
+        let untold = self.dropped - self.told;
+        self.told = self.dropped;
+        untold
+    }
+
+    /// The same since the server started.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     fn kind_of(&self, record: &AdmissionRecord) -> Kind {

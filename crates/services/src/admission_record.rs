@@ -108,6 +108,11 @@ impl Admissions {
         Ok(Self { main, overflow, flood: Mutex::default() })
     }
 
+    /// Records of sources that had written their share, since the server started.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.flood().dropped()
+    }
+
     fn flood(&self) -> MutexGuard<'_, Flood> {
         self.flood.lock().unwrap_or_else(PoisonError::into_inner)
     }

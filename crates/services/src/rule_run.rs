@@ -60,7 +60,9 @@ impl Services {
                 properties: &message.properties,
                 seed: random::bytes(),
             };
-            let Outcome::Emit(payload) = rule.statement.evaluate(&input) else { continue };
+            let evaluated = rule.statement.evaluate(&input);
+            metrics.parse_errors.add(evaluated.is_unreadable.into());
+            let Outcome::Emit(payload) = evaluated.outcome else { continue };
             metrics.executed.add(1);
             let run = Run { rule, input: &input, origin, now };
             let mut failures = Vec::new();

@@ -21,6 +21,14 @@ pub(crate) struct Counters {
     group_time_us: Histogram,
 }
 
+/// Entries of all journals that were not kept as long as their age would have let them, as far as the journals' writer has
+/// come by.
+#[derive(Debug, Default)]
+pub(crate) struct JournalCounters {
+    pub too_large: AtomicU64,
+    pub no_room: AtomicU64,
+}
+
 #[derive(Clone, Debug)]
 pub struct StoreCounters {
     pub commits_applied: u64,
@@ -32,6 +40,10 @@ pub struct StoreCounters {
     pub group_commits: Distribution,
     /// In microseconds, of groups that were written.
     pub group_time_us: Distribution,
+    /// Entries that were larger than their journal takes.
+    pub journal_entries_too_large: u64,
+    /// Entries that gave way to newer ones before they were too old.
+    pub journal_entries_without_room: u64,
 }
 
 impl Default for Counters {
@@ -58,13 +70,15 @@ impl Counters {
         self.failed.fetch_add(commits as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn snapshot(&self) -> StoreCounters {
+    pub(crate) fn snapshot(&self, journals: &JournalCounters) -> StoreCounters {
         StoreCounters {
             commits_applied: self.applied.load(Ordering::Relaxed),
             commits_conflicted: self.conflicts.load(Ordering::Relaxed),
             commits_failed: self.failed.load(Ordering::Relaxed),
             group_commits: self.group_commits.distribution(),
             group_time_us: self.group_time_us.distribution(),
+            journal_entries_too_large: journals.too_large.load(Ordering::Relaxed),
+            journal_entries_without_room: journals.no_room.load(Ordering::Relaxed),
         }
     }
 }

@@ -29,16 +29,26 @@ impl Histogram {
     }
 
     pub fn observe(&self, value: u64) {
+        self.observe_many(value, 1);
+    }
+
+    /// So many times the same.
+    pub fn observe_many(&self, value: u64, times: u64) {
         let place = self.bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get(place) {
-            count.fetch_add(1, Ordering::Relaxed);
-            self.sum.fetch_add(value, Ordering::Relaxed);
+            count.fetch_add(times, Ordering::Relaxed);
+            self.sum.fetch_add(value.saturating_mul(times), Ordering::Relaxed);
         }
     }
 
     /// In microseconds.
     pub fn observe_time(&self, time: Duration) {
-        self.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        self.observe(micros(time));
+    }
+
+    /// In microseconds.
+    pub fn observe_times(&self, time: Duration, times: u64) {
+        self.observe_many(micros(time), times);
     }
 
     pub fn distribution(&self) -> Distribution {
@@ -53,6 +63,10 @@ impl Distribution {
     }
 }
 
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,9 +77,9 @@ mod tests {
         for value in [0, 10, 11, 20, 21, 1_000] {
             histogram.observe(value);
         }
-        histogram.observe_time(Duration::from_micros(15));
+        histogram.observe_times(Duration::from_micros(15), 2);
         let distribution = histogram.distribution();
-        assert_eq!(distribution, Distribution { bounds: &[10, 20], counts: vec![2, 3, 2], sum: 1_077 });
-        assert_eq!(distribution.count(), 7);
+        assert_eq!(distribution, Distribution { bounds: &[10, 20], counts: vec![2, 4, 2], sum: 1_092 });
+        assert_eq!(distribution.count(), 8);
     }
 }

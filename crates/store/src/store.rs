@@ -161,7 +161,7 @@ impl Store {
 
     /// What was written since the store was opened.
     pub fn counters(&self) -> StoreCounters {
-        self.inner.view.counters.snapshot()
+        self.inner.view.counters.snapshot(self.inner.journals.counters())
     }
 
     /// Why nothing is written any more, if so.

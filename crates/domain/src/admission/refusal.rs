@@ -98,11 +98,15 @@ pub enum Refusal {
     WebSocketTooOld,
     KeepAliveTimeout,
     ProtocolError(String),
+    /// A proper packet with a message that is not taken here: its topic, its size, its QoS.
+    PublishRefused(String),
     /// The right to be connected was lost while connected: certificate no longer ACTIVE, policy detached.
     RightLost(String),
     ServerShutdown,
     /// Too many connections or handshakes at once, or from one address.
     Overloaded(String),
+    /// More CONNECTs with one client id than AWS takes.
+    ClientIdThrottled(String),
     Internal(String),
 }
 
@@ -142,9 +146,11 @@ impl Refusal {
             Self::WebSocketTooOld => "WEBSOCKET_TOO_OLD",
             Self::KeepAliveTimeout => "KEEP_ALIVE_TIMEOUT",
             Self::ProtocolError(_) => "PROTOCOL_ERROR",
+            Self::PublishRefused(_) => "PUBLISH_REFUSED",
             Self::RightLost(_) => "RIGHT_LOST",
             Self::ServerShutdown => "SERVER_SHUTDOWN",
             Self::Overloaded(_) => "OVERLOADED",
+            Self::ClientIdThrottled(_) => "CLIENT_ID_THROTTLED",
             Self::Internal(_) => "INTERNAL",
         }
     }
@@ -350,12 +356,18 @@ impl Refusal {
             Self::ProtocolError(text) => {
                 format!("The client broke the MQTT protocol ({}): correct the client.", shown(text))
             }
+            Self::PublishRefused(text) => {
+                format!("The client published a message that is not taken here ({}): correct the client.", shown(text))
+            }
             Self::RightLost(text) => {
                 format!("The connection was ended because its right to be connected went away: {}", shown(text))
             }
             Self::ServerShutdown => "The server was shut down: connect again once it is back.".to_owned(),
             Self::Overloaded(text) => {
                 format!("The server is overloaded ({}): connect again later, with back-off.", shown(text))
+            }
+            Self::ClientIdThrottled(text) => {
+                format!("The client connects too often ({}): let it wait longer before it tries again.", shown(text))
             }
             Self::Internal(text) => {
                 format!("The server failed ({}): look into its log, and connect again.", shown(text))

@@ -72,6 +72,11 @@ impl<'i> Evaluation<'i> {
         }
     }
 
+    /// Whether somebody looked into the message and found no JSON.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(&self.root, Root::Message(parsed) if matches!(parsed.get(), Some(None)))
+    }
+
     /// The bytes of `*`: the message's as they came, an item's as JSON.
     pub fn payload_bytes(&self) -> Cow<'_, [u8]> {
         match self.root {

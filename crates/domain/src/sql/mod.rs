@@ -20,7 +20,7 @@ mod tests;
 mod value;
 
 pub use error::SqlError;
-pub use statement::{Input, Outcome, Statement};
+pub use statement::{Evaluated, Input, Outcome, Statement};
 pub use template::{RenderError, Template};
 
 /// AWS bounds the whole rule document at 256 KB; a statement that a person can read is far below this.

@@ -44,6 +44,14 @@ pub enum Outcome {
     Emit(Bytes),
 }
 
+/// What came of a statement over one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluated {
+    pub outcome: Outcome,
+    /// Whether the statement looked into the payload and found no JSON. (AWS's metric `ParseError`)
+    pub is_unreadable: bool,
+}
+
 impl Statement {
     pub fn parse(sql: &str, version: SqlVersion) -> Result<Self, SqlError> {
         let parser::Parsed { selection, filter, condition } = parser::parse(sql, version)?;
@@ -57,8 +65,13 @@ impl Statement {
 
     /// WHERE first; what it selects is made only if that is true. `SELECT *` alone forwards the payload as it came,
     /// JSON or not.
-    pub fn evaluate(&self, input: &Input<'_>) -> Outcome {
+    pub fn evaluate(&self, input: &Input<'_>) -> Evaluated {
         let evaluation = Evaluation::new(input, self.version);
+        let outcome = self.outcome(&evaluation, input);
+        Evaluated { outcome, is_unreadable: evaluation.is_unreadable() }
+    }
+
+    fn outcome(&self, evaluation: &Evaluation<'_>, input: &Input<'_>) -> Outcome {
         if let Some(condition) = &self.condition
             && evaluation.evaluate(condition).to_boolean() != Some(true)
         {
@@ -67,7 +80,7 @@ impl Statement {
         let output = match &self.selection {
             Selection::Everything => Bytes::copy_from_slice(input.payload),
             Selection::Value(expression) => evaluation.owned(expression).to_json().into(),
-            Selection::Columns(columns) => match select(&evaluation, columns) {
+            Selection::Columns(columns) => match select(evaluation, columns) {
                 Some(object) => Value::Object(object).to_json().into(),
                 None => return Outcome::Skip,
             },

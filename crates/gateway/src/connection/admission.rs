@@ -7,6 +7,7 @@ use domain::x509::Certificate;
 use mqtt::packet::{Connect, ReasonCode};
 use mqtt::{Session, Version};
 use services::connection::Connecting;
+use services::rates::{RateExceeded, RateKind};
 use services::signed_connection::{Signer, WillOfSigner};
 
 use super::end::End;
@@ -29,7 +30,10 @@ pub(super) async fn admit(
     if profile.has_rates()
         && let Err(exceeded) = gateway.services().rates().connect(&connect.client_id, gateway.services().now())
     {
-        let refusal = Refusal::Overloaded(exceeded.sentence());
+        let refusal = match exceeded {
+            RateExceeded(RateKind::ConnectsOfClientId) => Refusal::ClientIdThrottled(exceeded.sentence()),
+            exceeded => Refusal::Overloaded(exceeded.sentence()),
+        };
         refuse(session, &refusal);
         return Err(End::refused(refusal));
     }

@@ -35,6 +35,7 @@ impl End {
                 Refusal::ClientIdRefused(fault.to_string())
             }
             Closed::MalformedConnect(_) | Closed::RefusedConnect(_) => Refusal::MalformedConnect(closed.to_string()),
+            _ if closed.refuses_publish() => Refusal::PublishRefused(closed.to_string()),
             Closed::Malformed(_) | Closed::ProtocolError(_) | Closed::PublishRefused(_) => {
                 Refusal::ProtocolError(closed.to_string())
             }

@@ -10,7 +10,7 @@ pub(super) fn connack(refusal: &Refusal) -> Option<Reason> {
         | Refusal::PolicyDenies { .. }
         | Refusal::PolicyDoesNotAllow { .. }
         | Refusal::IamDoesNotAllow { .. } => Some(ReasonCode::NotAuthorized.into()),
-        Refusal::Overloaded(_) => Some(ReasonCode::QuotaExceeded.into()),
+        Refusal::Overloaded(_) | Refusal::ClientIdThrottled(_) => Some(ReasonCode::QuotaExceeded.into()),
         Refusal::MalformedConnect(why) => Some(Reason::new(ReasonCode::TopicNameInvalid, why.clone())),
         _ => None,
     }
@@ -22,7 +22,7 @@ pub(super) fn publish_refused(refusal: &Refusal) -> Reason {
         Refusal::PolicyDenies { .. } | Refusal::PolicyDoesNotAllow { .. } | Refusal::IamDoesNotAllow { .. } => {
             ReasonCode::NotAuthorized.into()
         }
-        Refusal::ProtocolError(why) => Reason::new(ReasonCode::TopicNameInvalid, why.clone()),
+        Refusal::PublishRefused(why) => Reason::new(ReasonCode::TopicNameInvalid, why.clone()),
         Refusal::Overloaded(_) => ReasonCode::QuotaExceeded.into(),
         _ => ReasonCode::UnspecifiedError.into(),
     }

@@ -19,7 +19,7 @@ use mqtt::packet::{Publish, Reason, ReasonCode, Subscribe, Subscription, Unsubsc
 use mqtt::session::PublishToken;
 use mqtt::{Action, Qos, TopicFilter, Version};
 use services::messages::{Accepted, HandedIn, Origin};
-use services::metrics::{self, Outcome};
+use services::metrics::{self, Outcome, Unsent};
 use services::presence::Presence;
 use services::rates::RateExceeded;
 use tokio::sync::watch;
@@ -55,6 +55,7 @@ pub(super) struct Live<'a> {
     presence: Option<Presence>,
     pub(super) meter: Meter,
     pub(super) traffic: metrics::Turn,
+    pub(super) unsent: Unsent,
 }
 
 /// A publish that is to be answered.
@@ -63,6 +64,8 @@ pub(super) struct Asked {
     token: PublishToken,
     pub(super) qos: Qos,
     pub(super) is_retained: bool,
+    /// `None` where nobody waits for an acknowledgement.
+    pub(super) since: Option<std::time::Instant>,
 }
 
 /// What woke the loop.
@@ -99,6 +102,7 @@ impl<'a> Live<'a> {
         let (settling, meter) = (VecDeque::new(), Meter::new(profile));
         let will_is_prevented = false;
         let traffic = metrics::Turn::default();
+        let unsent = rights.services().metrics().traffic.unsent();
         Self {
             line,
             profile,
@@ -112,6 +116,7 @@ impl<'a> Live<'a> {
             presence,
             meter,
             traffic,
+            unsent,
         }
     }
 
@@ -216,7 +221,10 @@ impl<'a> Live<'a> {
                 }
                 Action::Acknowledged { tag, progress } => self.claim.acknowledged(tag, progress),
                 Action::Completed(packet_id) => self.claim.completed(packet_id),
-                Action::Closed(closed) => return Err(End::of_closed(closed)),
+                Action::Closed(closed) => {
+                    self.count_closed(&closed);
+                    return Err(End::of_closed(closed));
+                }
                 Action::Connect(_) => {
                     return Err(End::refused(Refusal::Internal("the session let a second CONNECT pass".to_owned())));
                 }
@@ -286,14 +294,21 @@ impl<'a> Live<'a> {
     /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so, nor has
     /// QoS 0. With QoS 1, MQTT 5 says so in the PUBACK, and the connection stays.
     async fn publish(&mut self, publish: Publish, token: PublishToken) -> Result<(), End> {
-        self.profile.check_properties(&publish.properties).map_err(|why| End::refused(Refusal::ProtocolError(why)))?;
-        let asked = Asked { token, qos: publish.qos, is_retained: publish.retain };
+        let since = (publish.qos != Qos::AtMostOnce).then(|| self.traffic.asked());
+        let asked = Asked { token, qos: publish.qos, is_retained: publish.retain, since };
+        if let Err(why) = self.profile.check_properties(&publish.properties) {
+            self.count_refused(&asked, Outcome::ClientError);
+            return Err(End::refused(Refusal::PublishRefused(why)));
+        }
         if let Err(exceeded) = self.meter.publish(self.rights.services()) {
             self.discard(asked, exceeded);
             return Ok(());
         }
         match self.hand_in(publish).await {
             Ok(accepted) if accepted.is_settled() => {
+                if asked.since.is_some() {
+                    self.traffic.acknowledged();
+                }
                 self.acknowledge(asked);
                 Ok(())
             }
@@ -335,10 +350,10 @@ impl<'a> Live<'a> {
     }
 
     async fn hand_in(&mut self, publish: Publish) -> Result<Accepted, Refusal> {
-        self.profile.check_publish(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
+        self.profile.check_publish(publish.topic.as_str()).map_err(Refusal::PublishRefused)?;
         self.rights.may_publish(&publish.topic)?;
         if publish.retain {
-            self.profile.check_retain(publish.topic.as_str()).map_err(Refusal::ProtocolError)?;
+            self.profile.check_retain(publish.topic.as_str()).map_err(Refusal::PublishRefused)?;
             self.rights.may_retain(&publish.topic)?;
         }
         let receipt = match publish.qos {
@@ -369,7 +384,10 @@ impl<'a> Live<'a> {
         while let Some(outcome) = next {
             let Some((_, asked)) = self.settling.pop_front() else { return Ok(()) };
             match outcome {
-                Ok(()) => self.acknowledge(asked),
+                Ok(()) => {
+                    self.count_acknowledged_later(&asked);
+                    self.acknowledge(asked);
+                }
                 Err(error) => self.refuse(refusal_of(error), asked)?,
             }
             next = self.settling.front_mut().and_then(|(accepted, _)| accepted.try_settle());

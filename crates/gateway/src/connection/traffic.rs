@@ -1,5 +1,6 @@
 //! What a connection counts for the metrics.
 
+use mqtt::Closed;
 use mqtt::packet::ReasonCode;
 use services::metrics::{Dropped, Outcome, TrafficMetrics};
 
@@ -16,6 +17,7 @@ impl Live<'_> {
         let Line { socket, session, .. } = &mut *self.line;
         (self.traffic.received_bytes, self.traffic.sent_bytes) = socket.take_moved_bytes();
         self.traffic.pings = session.take_pings();
+        self.unsent.set(session.out().len());
         self.rights.services().metrics().traffic.add_up(session.version(), &mut self.traffic);
     }
 
@@ -30,6 +32,21 @@ impl Live<'_> {
         self.all().publish_refused(outcome);
         if asked.is_retained {
             self.all().publish_retained(outcome);
+        }
+    }
+
+    pub(super) fn count_acknowledged_later(&self, asked: &Asked) {
+        if let Some(since) = asked.since {
+            self.all().acknowledged_later(since);
+        }
+    }
+
+    /// What the session itself does not let through, and ends the connection for.
+    pub(super) fn count_closed(&self, closed: &Closed) {
+        if closed.refuses_publish() {
+            self.all().publish_refused(Outcome::ClientError);
+        } else if closed.refuses_subscribe() {
+            self.all().subscribe(Outcome::ClientError);
         }
     }
 

@@ -114,7 +114,7 @@ async fn nobody_speaks_in_the_servers_name() {
     let publish = Publish::at_least_once(PacketId::FIRST, topic(), Bytes::new());
     three.say(Packet::Publish(publish.clone())).await;
     assert!(three.hear().await.is_none());
-    server.await_reason("forger", "PROTOCOL_ERROR").await;
+    server.await_reason("forger", "PUBLISH_REFUSED").await;
     let mut five = Plain::connect(&server, connect(Version::V5, "five")).await;
     five.say(Packet::Publish(publish)).await;
     assert!(matches!(five.hear().await, Some(Packet::PubAck(ack)) if ack.code == ReasonCode::TopicNameInvalid));

@@ -99,7 +99,7 @@ async fn a_client_id_connects_once_a_second() {
             }
         };
         assert_eq!(refused.is_closed_without_connack(), version == Version::V311, "{refused:?}");
-        assert_eq!(server.reason("hasty").as_deref(), Some("OVERLOADED"));
+        assert_eq!(server.reason("hasty").as_deref(), Some("CLIENT_ID_THROTTLED"));
     }
     server.client(&device, "another").await;
 }

@@ -120,6 +120,15 @@ impl ConnectFault {
 }
 
 impl ProtocolError {
+    /// Whether it is a proper PUBLISH whose message is not taken here.
+    fn refuses_publish(self) -> bool {
+        match self {
+            ProtocolError::QosNotServed { packet, .. } => packet == PacketKind::Publish,
+            ProtocolError::RetainNotServed | ProtocolError::PayloadTooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn reason_code(self) -> ReasonCode {
         match self {
             ProtocolError::SecondConnect
@@ -133,6 +142,28 @@ impl ProtocolError {
             ProtocolError::TooManyFilters { .. } => ReasonCode::QuotaExceeded,
             ProtocolError::ReceiveMaximumExceeded { .. } => ReasonCode::ReceiveMaximumExceeded,
             ProtocolError::SubscriptionIdNotServed => ReasonCode::SubscriptionIdentifiersNotSupported,
+        }
+    }
+}
+
+impl Closed {
+    /// Whether the message was at fault, and not the protocol.
+    pub fn refuses_publish(&self) -> bool {
+        match self {
+            Closed::PublishRefused(_) => true,
+            Closed::ProtocolError(error) => error.refuses_publish(),
+            _ => false,
+        }
+    }
+
+    /// Whether a SUBSCRIBE asked for more than is served.
+    pub fn refuses_subscribe(&self) -> bool {
+        match self {
+            Closed::ProtocolError(ProtocolError::QosNotServed { packet, .. }) => *packet == PacketKind::Subscribe,
+            Closed::ProtocolError(error) => {
+                matches!(error, ProtocolError::TooManyFilters { .. } | ProtocolError::SubscriptionIdNotServed)
+            }
+            _ => false,
         }
     }
 }

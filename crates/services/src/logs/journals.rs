@@ -41,6 +41,8 @@ struct Groups {
     by_name: HashMap<String, Group>,
     /// Written since the bound of all was looked at.
     unlooked_bytes: u64,
+    /// Events that were over a group's rate.
+    dropped: u64,
 }
 
 struct Group {
@@ -137,6 +139,7 @@ impl LogJournals {
         let bytes = value.len() as u64 + 26;
         if !found.allows(bytes, now) {
             found.dropped += 1;
+            groups.dropped += 1;
             return false;
         }
         if found.dropped > 0 {
@@ -153,6 +156,11 @@ impl LogJournals {
             groups.make_room();
         }
         true
+    }
+
+    /// Events that were over their group's rate, since the server started.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
     }
 
     /// Whether a batch of so many bytes may be written now; what it takes is counted then.
@@ -270,6 +278,7 @@ mod tests {
         let bytes = kept * 1026;
         assert!((100 * RATE_BYTES_PER_S..100 * RATE_BYTES_PER_S + 2 * BURST_BYTES).contains(&bytes), "{bytes}");
         assert_eq!(journals.of("quiet").expect("there").usage().entries, 1);
+        assert_eq!(journals.dropped(), 500_000 - kept);
         let held = journals.of("loops").expect("there").usage();
         assert!(held.bytes <= BYTES_MAX, "{held:?}");
         let newest = journals.of("loops").expect("there").last(10_000);

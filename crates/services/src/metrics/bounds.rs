@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use domain::Timestamp;
 
+/// What happens between a read and the next write, or waits for an fsync.
+pub(super) const IMMEDIATE_US: &[u64] =
+    &[10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000];
+
 /// What a machine does by itself: from a tenth of a millisecond to the ten seconds after which doors give up.
 pub(super) const QUICK_US: &[u64] = &[
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,

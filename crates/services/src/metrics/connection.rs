@@ -23,10 +23,39 @@ pub enum Stage {
     Live,
 }
 
+/// Where a connection came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// MQTT over TLS, as AWS has it on 8883.
+    Mqtt,
+    /// The port where ALPN decides, as AWS has it on 443; HTTP and WebSocket on it are counted too.
+    Alpn,
+    PlainMqtt,
+}
+
+impl Listener {
+    const ALL: [Self; 3] = [Self::Mqtt, Self::Alpn, Self::PlainMqtt];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Alpn => "alpn",
+            Self::PlainMqtt => "plain_mqtt",
+        }
+    }
+}
+
+/// What is counted of each listener.
+#[derive(Debug, Default)]
+struct AtListener {
+    /// TCP accept to close.
+    open: Gauge,
+    accepted: Counter,
+}
+
 #[derive(Debug)]
 pub struct ConnectionMetrics {
-    /// TCP accept to close.
-    pub open: Gauge,
+    listeners: [AtListener; Listener::ALL.len()],
     /// Have said hello and wait for their turn.
     pub handshakes_waiting: Gauge,
     pub handshakes_running: Gauge,
@@ -45,7 +74,7 @@ pub struct ConnectionMetrics {
 impl Default for ConnectionMetrics {
     fn default() -> Self {
         Self {
-            open: Gauge::default(),
+            listeners: Default::default(),
             handshakes_waiting: Gauge::default(),
             handshakes_running: Gauge::default(),
             handshake_wait: Histogram::new(QUICK_US),
@@ -61,6 +90,13 @@ impl Default for ConnectionMetrics {
 }
 
 impl ConnectionMetrics {
+    /// From TCP accept to close.
+    pub fn accepted(&self, listener: Listener) -> Option<Present> {
+        let at = self.listeners.get(listener as usize)?;
+        at.accepted.add(1);
+        Some(at.open.enter())
+    }
+
     /// A CONNACK that welcomes; `time` is that from the whole CONNECT.
     pub fn connected(&self, version: Version, time: Duration) -> Present {
         self.connects.add(Outcome::Success, 1);
@@ -119,8 +155,19 @@ impl ConnectionMetrics {
         .tally(["stage", "reason"], &self.refused);
         page.counter("landfall_connections_ended_total", "Connections that ended, by reason.")
             .tally(["reason"], &self.ended);
-        page.gauge("landfall_connections_open", "Device connections open, from TCP accept to close.")
-            .sample(&[], self.open.value());
+        let at = |listener: Listener| self.listeners.get(listener as usize);
+        let mut family =
+            page.counter("landfall_connections_accepted_total", "Device connections accepted, by listener.");
+        for listener in Listener::ALL {
+            let count = at(listener).map_or(0, |at| at.accepted.value());
+            family.sample(&[("listener", listener.as_str())], count);
+        }
+        let mut family =
+            page.gauge("landfall_connections_open", "Device connections open, from TCP accept to close, by listener.");
+        for listener in Listener::ALL {
+            let count = at(listener).map_or(0, |at| at.open.value());
+            family.sample(&[("listener", listener.as_str())], count);
+        }
         let [v311, v5] = &self.connected;
         page.gauge("landfall_clients_connected", "MQTT clients connected, by protocol version.")
             .sample(&[("version", "3.1.1")], v311.value())

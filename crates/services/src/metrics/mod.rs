@@ -19,13 +19,14 @@ mod traffic;
 use std::sync::Arc;
 
 pub use api_call::{ApiCall, CalledFrom};
-pub use connection::{ConnectionMetrics, Stage};
+pub use connection::{ConnectionMetrics, Listener, Stage};
 pub use exposition::{CONTENT_TYPE, Exposition, Family, Measure};
 pub use outcome::Outcome;
 pub use tally::Present;
-pub use traffic::{Dropped, TrafficMetrics, Turn};
+pub use traffic::{Dropped, TrafficMetrics, Turn, Unsent};
 
 use crate::Services;
+use crate::rates::RateKind;
 
 /// Everything that is counted here and in the doors. What broker, functions and store count, they count themselves.
 #[derive(Debug, Default)]
@@ -50,6 +51,7 @@ impl Services {
         metrics.connections.show(page);
         metrics.traffic.show(page, &metrics.api.publishes(), broker.dropped.saturating_sub(broker.queue_overflows));
         self.show_broker(page);
+        self.show_rates(page);
         metrics.onboarding.show(page);
         metrics.rules.show(page, self.rules_not_found());
         metrics.invocations.show(page);
@@ -60,7 +62,7 @@ impl Services {
 
     fn show_broker(&self, page: &mut Exposition) {
         let broker = &self.inner.broker;
-        let counters = broker.counters();
+        let (counters, inboxes) = (broker.counters(), broker.inboxes());
         page.counter("aws_iot_queued_total", "Messages for the queues of sessions, by outcome (AWS: Queued.*).")
             .sample(&[("outcome", "Success"), ("protocol", "MQTT")], counters.queued)
             .sample(&[("outcome", "Throttle"), ("protocol", "MQTT")], counters.queue_overflows);
@@ -88,12 +90,21 @@ impl Services {
                 "Sessions that outlive their connections, connected or not.",
                 counters.durable_sessions as u64,
             ),
+            ("landfall_inbox_messages", "Messages in memory that wait for connected clients.", inboxes.messages as u64),
+            ("landfall_inbox_bytes", "Their size.", inboxes.bytes as u64),
             ("landfall_queued_messages", "Messages in the queues of sessions.", counters.queued_now),
             ("landfall_queued_bytes", "Their size.", counters.queued_bytes_now),
             ("landfall_retained_messages", "Messages retained.", counters.retained_messages as u64),
             ("landfall_retained_bytes", "Their size.", counters.retained_bytes as u64),
         ] {
             page.gauge(name, help).sample(&[], count);
+        }
+    }
+
+    fn show_rates(&self, page: &mut Exposition) {
+        let mut family = page.counter("landfall_rate_exceeded_total", "What was beyond one of AWS's rates, by rate.");
+        for kind in RateKind::ALL {
+            family.sample(&[("rate", kind.as_str())], self.rates().exceeded(kind));
         }
     }
 
@@ -123,6 +134,11 @@ impl Services {
             .sample(&[("outcome", "applied")], counters.commits_applied)
             .sample(&[("outcome", "conflict")], counters.commits_conflicted)
             .sample(&[("outcome", "failed")], counters.commits_failed);
+        page.counter("landfall_journal_entries_dropped_total", "Log events and admission records not kept, by cause.")
+            .sample(&[("cause", "too_large")], counters.journal_entries_too_large)
+            .sample(&[("cause", "no_room")], counters.journal_entries_without_room)
+            .sample(&[("cause", "log_group_rate")], self.inner.logs.dropped())
+            .sample(&[("cause", "source_share")], self.inner.admissions.dropped());
         page.histogram("landfall_store_group_commits", "Commits that share a transaction and its fsync.").distribution(
             &[],
             &counters.group_commits,

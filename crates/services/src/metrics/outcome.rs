@@ -14,6 +14,8 @@ pub enum Outcome {
     ClientError,
     ServerError,
     Throttle,
+    /// Of CONNECTs alone.
+    ClientIdThrottle,
 }
 
 /// Counts by outcome, of one protocol.
@@ -21,8 +23,11 @@ pub enum Outcome {
 pub(super) struct Outcomes([Counter; Outcome::ALL.len()]);
 
 impl Outcome {
-    pub(super) const ALL: [Self; 5] =
+    /// Those that most requests have.
+    pub(super) const USUAL: [Self; 5] =
         [Self::Success, Self::AuthError, Self::ClientError, Self::ServerError, Self::Throttle];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Success, Self::AuthError, Self::ClientError, Self::ServerError, Self::Throttle, Self::ClientIdThrottle];
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -31,6 +36,7 @@ impl Outcome {
             Self::ClientError => "ClientError",
             Self::ServerError => "ServerError",
             Self::Throttle => "Throttle",
+            Self::ClientIdThrottle => "ClientIDThrottle",
         }
     }
 
@@ -47,9 +53,11 @@ impl Outcome {
             | Refusal::ClientIdRefused(_)
             | Refusal::KeepAliveTimeout
             | Refusal::ProtocolError(_)
+            | Refusal::PublishRefused(_)
             | Refusal::TakenOver
             | Refusal::Disconnected => Self::ClientError,
             Refusal::Overloaded(_) => Self::Throttle,
+            Refusal::ClientIdThrottled(_) => Self::ClientIdThrottle,
             Refusal::Internal(_) | Refusal::ServerShutdown => Self::ServerError,
             Refusal::NoClientCertificate
             | Refusal::MalformedCertificate(_)

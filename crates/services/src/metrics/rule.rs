@@ -9,6 +9,8 @@ pub struct RuleMetrics {
     pub topic_match: Counter,
     /// Rules whose WHERE was true.
     pub executed: Counter,
+    /// Messages that a rule looked into and that are no JSON, once for each rule.
+    pub parse_errors: Counter,
     /// Messages whose actions could not wait for their turn.
     pub throttled: Counter,
     actions: Tally<2>,
@@ -22,6 +24,7 @@ impl Default for RuleMetrics {
         Self {
             topic_match: Counter::default(),
             executed: Counter::default(),
+            parse_errors: Counter::default(),
             throttled: Counter::default(),
             actions: Tally::of(known()),
             error_actions: Tally::of(known()),
@@ -47,6 +50,11 @@ impl RuleMetrics {
                 self.topic_match.value(),
             ),
             ("aws_iot_rules_executed_total", "Rules whose WHERE was true (AWS: RulesExecuted).", self.executed.value()),
+            (
+                "aws_iot_parse_error_total",
+                "Messages that a rule looked into and that are no JSON (AWS: ParseError).",
+                self.parse_errors.value(),
+            ),
             (
                 "aws_iot_rule_message_throttled_total",
                 "Actions refused because too many wait for their functions (AWS: RuleMessageThrottled).",

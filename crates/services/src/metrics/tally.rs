@@ -32,7 +32,34 @@ pub struct Gauge(Arc<AtomicI64>);
 #[derive(Debug)]
 pub struct Present(Arc<AtomicI64>);
 
+/// A part of what a gauge shows, until it is dropped.
+#[derive(Debug)]
+pub struct Amount {
+    all: Arc<AtomicI64>,
+    own: i64,
+}
+
+impl Amount {
+    pub fn set(&mut self, to: usize) {
+        let to = i64::try_from(to).unwrap_or(i64::MAX);
+        if to != self.own {
+            self.all.fetch_add(to - self.own, Ordering::Relaxed);
+            self.own = to;
+        }
+    }
+}
+
+impl Drop for Amount {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 impl Gauge {
+    pub fn amount(&self) -> Amount {
+        Amount { all: self.0.clone(), own: 0 }
+    }
+
     pub fn enter(&self) -> Present {
         self.0.fetch_add(1, Ordering::Relaxed);
         Present(self.0.clone())
@@ -114,5 +141,12 @@ mod tests {
         assert_eq!(gauge.value(), 1);
         drop(second);
         assert_eq!(gauge.value(), 0);
+        let (mut one, mut other) = (gauge.amount(), gauge.amount());
+        one.set(10);
+        other.set(5);
+        one.set(3);
+        assert_eq!(gauge.value(), 8);
+        drop(one);
+        assert_eq!(gauge.value(), 5);
     }
 }

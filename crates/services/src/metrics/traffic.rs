@@ -2,19 +2,22 @@
 //! through the server meets no counter that others write.
 
 use std::mem::take;
+use std::time::Instant;
 
 use broker::Qos;
 use mqtt::Version;
+use store::Histogram;
 
-use super::exposition::Exposition;
+use super::bounds::IMMEDIATE_US;
+use super::exposition::{Exposition, Measure};
 use super::outcome::{Outcome, Outcomes};
-use super::tally::Counter;
+use super::tally::{Amount, Counter, Gauge};
 
 const VERSIONS: [&str; 2] = ["3.1.1", "5"];
 const QOS: [&str; 3] = ["0", "1", "2"];
 
 /// Of all connections.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TrafficMetrics {
     /// By version, then by QoS.
     received: [[Counter; 3]; 2],
@@ -27,6 +30,10 @@ pub struct TrafficMetrics {
     subscribes: Outcomes,
     unsubscribes: Outcomes,
     dropped: [Counter; Dropped::ALL.len()],
+    /// From the read that brought a message with QoS 1 or 2 to its acknowledgement.
+    acknowledge_time: Histogram,
+    /// What clients do not take as fast as it comes.
+    unsent_bytes: Gauge,
 }
 
 /// Of one connection since it added up last.
@@ -37,7 +44,14 @@ pub struct Turn {
     pub received_bytes: u64,
     pub sent_bytes: u64,
     pub pings: u32,
+    /// When the first message of this turn came that is to be acknowledged, and how many have been.
+    acknowledging_since: Option<Instant>,
+    acknowledged: u32,
 }
+
+/// What a connection has ready for a client that does not take it; it counts until it is dropped.
+#[derive(Debug)]
+pub struct Unsent(Amount);
 
 /// Why a message that was for a client did not go out to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +77,46 @@ impl Dropped {
     }
 }
 
+impl Default for TrafficMetrics {
+    fn default() -> Self {
+        Self {
+            received: Default::default(),
+            sent: Default::default(),
+            received_bytes: Counter::default(),
+            sent_bytes: Counter::default(),
+            pings: Counter::default(),
+            publishes_refused: Outcomes::default(),
+            retained: Outcomes::default(),
+            subscribes: Outcomes::default(),
+            unsubscribes: Outcomes::default(),
+            dropped: Default::default(),
+            acknowledge_time: Histogram::new(IMMEDIATE_US),
+            unsent_bytes: Gauge::default(),
+        }
+    }
+}
+
+impl Unsent {
+    /// What goes out with the next write is not worth counting.
+    const WORTH_COUNTING_BYTES: usize = 16 * 1024;
+
+    /// At the end of a turn of the connection's loop.
+    pub fn set(&mut self, bytes: usize) {
+        self.0.set(if bytes < Self::WORTH_COUNTING_BYTES { 0 } else { bytes });
+    }
+}
+
 impl Turn {
+    /// A message with QoS 1 or 2 has come. Answers since when it waits for its acknowledgement.
+    pub fn asked(&mut self) -> Instant {
+        *self.acknowledging_since.get_or_insert_with(Instant::now)
+    }
+
+    /// In the turn in which it was asked for.
+    pub fn acknowledged(&mut self) {
+        self.acknowledged += 1;
+    }
+
     pub fn received(&mut self, qos: Qos) {
         if let Some(count) = self.received.get_mut(usize::from(qos as u8)) {
             *count += 1;
@@ -80,7 +133,10 @@ impl Turn {
 impl TrafficMetrics {
     /// Takes over what the connection has counted.
     pub fn add_up(&self, version: Version, turn: &mut Turn) {
-        let Turn { received, sent, received_bytes, sent_bytes, pings } = take(turn);
+        let Turn { received, sent, received_bytes, sent_bytes, pings, acknowledging_since, acknowledged } = take(turn);
+        if let (Some(since), 1..) = (acknowledging_since, acknowledged) {
+            self.acknowledge_time.observe_times(since.elapsed(), acknowledged.into());
+        }
         let version = match version {
             Version::V311 => 0,
             Version::V5 => 1,
@@ -94,6 +150,15 @@ impl TrafficMetrics {
         self.received_bytes.add(received_bytes);
         self.sent_bytes.add(sent_bytes);
         self.pings.add(pings.into());
+    }
+
+    /// In a later turn: it had to be on disk first.
+    pub fn acknowledged_later(&self, since: Instant) {
+        self.acknowledge_time.observe_time(since.elapsed());
+    }
+
+    pub fn unsent(&self) -> Unsent {
+        Unsent(self.unsent_bytes.amount())
     }
 
     pub fn publish_refused(&self, outcome: Outcome) {
@@ -127,7 +192,7 @@ impl TrafficMetrics {
             page.counter("aws_iot_publish_in_total", "Publishes received, by outcome (AWS: PublishIn.*).");
         publishes.sample(&[("outcome", "Success"), ("protocol", "MQTT")], total(&self.received));
         self.publishes_refused.show(&mut publishes, "MQTT", &refused);
-        publishes_http.show(&mut publishes, "HTTP", &Outcome::ALL);
+        publishes_http.show(&mut publishes, "HTTP", &Outcome::USUAL);
         let dropped = |cause: Dropped| self.dropped.get(cause as usize).map_or(0, Counter::value);
         page.counter("aws_iot_publish_out_total", "Publishes for connected clients, by outcome (AWS: PublishOut.*).")
             .sample(&[("outcome", "Success"), ("protocol", "MQTT")], total(&self.sent))
@@ -140,7 +205,7 @@ impl TrafficMetrics {
         self.retained.show(&mut retained, "MQTT", &known);
         let mut subscribes =
             page.counter("aws_iot_subscribe_total", "Filters of SUBSCRIBE packets, by outcome (AWS: Subscribe.*).");
-        self.subscribes.show(&mut subscribes, "MQTT", &Outcome::ALL);
+        self.subscribes.show(&mut subscribes, "MQTT", &Outcome::USUAL);
         let mut unsubscribes = page
             .counter("aws_iot_unsubscribe_total", "Filters of UNSUBSCRIBE packets, by outcome (AWS: Unsubscribe.*).");
         let known = [Outcome::Success, Outcome::ClientError, Outcome::ServerError, Outcome::Throttle];
@@ -153,6 +218,13 @@ impl TrafficMetrics {
             .sample(&[], self.received_bytes.value());
         page.counter("landfall_mqtt_sent_bytes_total", "Bytes of MQTT sent, without TLS.")
             .sample(&[], self.sent_bytes.value());
+        page.gauge("landfall_unsent_bytes", "Bytes of MQTT for clients that do not take them as fast as they come.")
+            .sample(&[], self.unsent_bytes.value());
+        page.histogram(
+            "landfall_acknowledge_seconds",
+            "From the arrival of a message with QoS 1 or 2 to PUBACK or PUBREC.",
+        )
+        .distribution(&[], &self.acknowledge_time.distribution(), Measure::Microseconds);
         let mut family = page.counter(
             "landfall_messages_dropped_total",
             "Messages for connected clients that did not go out, by cause.",

@@ -8,11 +8,13 @@ mod ring;
 mod segment;
 mod writer;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use ring::{Held, Ring};
+use crate::counters::JournalCounters;
+use ring::{Held, Lost, Ring};
 use segment::Segments;
 pub(crate) use writer::Journals;
 
@@ -64,6 +66,8 @@ struct Shared {
     ring: Mutex<Ring>,
     /// Held while writing to disk, never together with a wait for the ring's readers.
     segments: Mutex<Segments>,
+    /// Of all journals.
+    counters: Arc<JournalCounters>,
 }
 
 impl Journal {
@@ -135,13 +139,16 @@ impl Journal {
     /// Writes out what is new. The caller is the writer's thread: this waits for the disk.
     fn write_out(&self) {
         let mut segments = self.shared.segments.lock().unwrap_or_else(PoisonError::into_inner);
-        let (entries, first_sequence, bytes, refused) = {
+        let (entries, first_sequence, bytes, lost) = {
             let mut ring = self.ring();
             let entries: Vec<Held> = ring.held_after(segments.written_through()).cloned().collect();
-            (entries, ring.first_sequence(), ring.usage().bytes, ring.take_refused())
+            (entries, ring.first_sequence(), ring.usage().bytes, ring.take_lost())
         };
-        if refused > 0 {
-            tracing::warn!("the journal {} did not take {refused} entries: they are too large", self.shared.name);
+        let Lost { too_large, no_room } = lost;
+        self.shared.counters.too_large.fetch_add(too_large, Ordering::Relaxed);
+        self.shared.counters.no_room.fetch_add(no_room, Ordering::Relaxed);
+        if too_large > 0 {
+            tracing::warn!("the journal {} did not take {too_large} entries: they are too large", self.shared.name);
         }
         // Segments go by what is held now, so that what was forgotten does not lie about in a large one.
         if let Err(error) = segments.write(&entries, first_sequence, bytes) {

@@ -37,8 +37,17 @@ pub(super) struct Ring {
     value_bytes: u64,
     next_sequence: u64,
     newest_at_ms: i64,
-    /// Entries larger than the bounds allow, since last asked.
-    refused: u64,
+    /// Since last asked.
+    lost: Lost,
+}
+
+/// Entries that are not kept as long as the journal's age has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// Larger than the bounds allow.
+    pub too_large: u64,
+    /// Pushed out by newer ones.
+    pub no_room: u64,
 }
 
 impl Ring {
@@ -51,7 +60,7 @@ impl Ring {
             value_bytes: 0,
             next_sequence: 1,
             newest_at_ms: i64::MIN,
-            refused: 0,
+            lost: Lost::default(),
         }
     }
 
@@ -95,12 +104,13 @@ impl Ring {
 
     pub(super) fn shrink_to(&mut self, bytes: u64) {
         while self.bytes > bytes {
+            self.lost.no_room += 1;
             self.forget_oldest();
         }
     }
 
-    pub(super) fn take_refused(&mut self) -> u64 {
-        std::mem::take(&mut self.refused)
+    pub(super) fn take_lost(&mut self) -> Lost {
+        std::mem::take(&mut self.lost)
     }
 
     /// The sequence of the oldest entry, or the one that the next will get.
@@ -161,7 +171,7 @@ impl Ring {
         };
         let held = Held { sequence, at_ms, stream, value };
         if held.value.len() > ENTRY_BYTES_MAX || held.cost_bytes() > self.bounds.bytes_max {
-            self.refused += 1;
+            self.lost.too_large += 1;
             return;
         }
         self.newest_at_ms = self.newest_at_ms.max(at_ms);
@@ -175,9 +185,11 @@ impl Ring {
     fn trim(&mut self) {
         let oldest_at_ms = self.newest_at_ms.saturating_sub(self.bounds.age_max_ms);
         while let Some(front) = self.entries.front() {
-            if self.bytes <= self.bounds.bytes_max && front.at_ms >= oldest_at_ms {
+            let is_too_old = front.at_ms < oldest_at_ms;
+            if self.bytes <= self.bounds.bytes_max && !is_too_old {
                 break;
             }
+            self.lost.no_room += u64::from(!is_too_old);
             self.forget_oldest();
         }
     }

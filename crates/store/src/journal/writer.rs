@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::ring::Ring;
 use super::segment::{Segments, folder_below};
 use super::{Journal, JournalBounds, Shared};
+use crate::counters::JournalCounters;
 use crate::error::StoreError;
 use crate::limits::JOURNAL_NAME_BYTES_MAX;
 
@@ -21,6 +22,7 @@ const WRITE_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Journals {
     folder: PathBuf,
     open: Arc<Mutex<BTreeMap<String, Journal>>>,
+    counters: Arc<JournalCounters>,
     /// Gone once stopped. Dropping the sender ends the thread.
     thread: Mutex<Option<(mpsc::Sender<()>, JoinHandle<()>)>>,
 }
@@ -36,7 +38,7 @@ impl Journals {
                 move || run(&open, &ended)
             })
             .map_err(|error| StoreError::Io(format!("cannot start the journals' writer thread: {error}")))?;
-        Ok(Self { folder, open, thread: Mutex::new(Some((alive, handle))) })
+        Ok(Self { folder, open, counters: Arc::default(), thread: Mutex::new(Some((alive, handle))) })
     }
 
     /// The same journal for the same name, with the bounds given last.
@@ -53,10 +55,21 @@ impl Journals {
         }
         let mut ring = Ring::new(bounds);
         let segments = Segments::load(folder_below(&self.folder, name), &mut ring)?;
-        let shared = Shared { name: name.to_owned(), ring: Mutex::new(ring), segments: Mutex::new(segments) };
+        // What found no room any more was lost in an earlier life.
+        ring.take_lost();
+        let shared = Shared {
+            name: name.to_owned(),
+            ring: Mutex::new(ring),
+            segments: Mutex::new(segments),
+            counters: self.counters.clone(),
+        };
         let journal = Journal { shared: Arc::new(shared) };
         open.insert(name.to_owned(), journal.clone());
         Ok(journal)
+    }
+
+    pub(crate) fn counters(&self) -> &JournalCounters {
+        &self.counters
     }
 
     /// What lies in the journals' folder, by the names of the folders.

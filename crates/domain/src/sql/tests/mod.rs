@@ -14,7 +14,7 @@ const SKIPPED: &str = "(skipped)";
 
 fn evaluate(sql: &str, version: SqlVersion, topic: &str, payload: &[u8]) -> Outcome {
     let statement = Statement::parse(sql, version).unwrap_or_else(|err| panic!("{sql}: {err}"));
-    over(topic, payload, |input| statement.evaluate(input))
+    over(topic, payload, |input| statement.evaluate(input)).outcome
 }
 
 /// Something of a message from `device-1`.

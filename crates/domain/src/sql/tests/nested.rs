@@ -1,9 +1,27 @@
 //! Nested SELECT over arrays and objects, and `transform`.
 
-use super::{SKIPPED, check, check_value};
+use super::{SKIPPED, Statement, V2016_03_23, check, check_value, over};
 
 /// The message of AWS's page.
 const READINGS: &str = r#"{"e":[{"n":"temperature","u":"Cel","t":1234,"v":22.5},{"n":"light","u":"lm","t":1235,"v":135},{"n":"acidity","u":"pH","t":1235,"v":7}],"o":{"a":1,"list":[{"x":1},{"x":2}]},"numbers":[1,2,3]}"#;
+
+/// AWS's metric `ParseError`: only who looks into the payload finds that it is none.
+#[test]
+fn a_payload_that_is_no_json_is_told_where_somebody_looked() {
+    for (sql, payload, is_unreadable) in [
+        ("SELECT * FROM 'a'", "{", false),
+        ("SELECT topic() AS t FROM 'a'", "{", false),
+        ("SELECT encode(*, 'base64') AS b FROM 'a'", "{", false),
+        ("SELECT b FROM 'a'", "{", true),
+        ("SELECT * FROM 'a' WHERE b = 1", "", true),
+        ("SELECT *, topic() AS t FROM 'a'", "no", true),
+        ("SELECT b FROM 'a' WHERE b = 1", "{}", false),
+    ] {
+        let statement = Statement::parse(sql, V2016_03_23).unwrap();
+        let evaluated = over("a", payload.as_bytes(), |input| statement.evaluate(input));
+        assert_eq!(evaluated.is_unreadable, is_unreadable, "{sql} over {payload}");
+    }
+}
 
 #[test]
 fn selections_of_arrays() {

@@ -16,17 +16,19 @@ const GOOD: [&str; 5] = [
 
 fn evaluate(statement: &Statement, payload: &[u8]) -> Outcome {
     let account = "123456789012".parse().unwrap();
-    statement.evaluate(&Input {
-        topic: "a/b",
-        payload,
-        client_id: None,
-        principal: None,
-        account: &account,
-        timestamp: Timestamp::from_millis(1),
-        trace_id: "",
-        properties: &mqtt::packet::Properties::new(),
-        seed: [7; 32],
-    })
+    statement
+        .evaluate(&Input {
+            topic: "a/b",
+            payload,
+            client_id: None,
+            principal: None,
+            account: &account,
+            timestamp: Timestamp::from_millis(1),
+            trace_id: "",
+            properties: &mqtt::packet::Properties::new(),
+            seed: [7; 32],
+        })
+        .outcome
 }
 
 fn check(sql: &str) {
