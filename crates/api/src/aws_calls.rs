@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use services::metrics::{ApiCall, CalledFrom};
-use services::{AwsCall, AwsCallError, AwsCalls, Caller, Error, Step};
+use services::{AwsCall, AwsCallError, AwsCalls, Caller, Error, Op, Step};
+use tracing::Instrument as _;
 
 use crate::errors::{self, Fault, fault};
 use crate::model::{Service, Shape};
-use crate::{Api, Inner, catalog, dispatch};
+use crate::{Api, Inner, catalog, dispatch, log};
 
 /// Where the door will be. The services need the functions, these need their `AwsCalls`, which need the door, which
 /// needs the services: the binary makes the cell first and sets it last. It holds the door weakly, so that the circle
@@ -45,27 +46,32 @@ impl ApiCell {
 impl Api {
     async fn call_for_function(&self, call: AwsCall) -> Result<Value, AwsCallError> {
         let op = self.inner.services.op(Caller::Role(call.session));
-        let Some(service) = catalog::service(&call.service).or_else(|| catalog::signed_for(&call.service)) else {
+        let span = log::request(&op.request_id);
+        self.call_as(op, call.service, call.operation, call.input).instrument(span).await
+    }
+
+    async fn call_as(&self, op: Op, service: String, operation: String, input: Value) -> Result<Value, AwsCallError> {
+        let Some(service) = catalog::service(&service).or_else(|| catalog::signed_for(&service)) else {
             return Err(AwsCallError {
                 code: "UnknownEndpoint".to_owned(),
-                message: format!("Landfall does not serve the service {}.", call.service),
+                message: format!("Landfall does not serve the service {service}."),
                 status: 501,
                 request_id: op.request_id,
             });
         };
         let begun = Instant::now();
-        let outcome = match service.operation(&call.operation) {
-            Some(operation) => {
-                let answer = dispatch::call(&self.inner.services, &op, service, operation, call.input).await;
-                answer.map(|output| operation.output.map_or(Value::Null, |shape| marked(shape, output)))
+        let outcome = match service.operation(&operation) {
+            Some(found) => {
+                let answer = dispatch::call(&self.inner.services, &op, service, found, input).await;
+                answer.map(|output| found.output.map_or(Value::Null, |shape| marked(shape, output)))
             }
-            None => Err(fault(service, unknown(service, &call.operation))),
+            None => Err(fault(service, unknown(service, &operation))),
         };
-        self.inner.services.config().checkpoints.pass(Step::FunctionCalled, &call.operation);
+        self.inner.services.config().checkpoints.pass(Step::FunctionCalled, &operation);
         let outcome = outcome.map_err(|error| failure(service, &error, op.request_id));
         self.inner.services.metrics().api.answered(&ApiCall {
             service: service.name,
-            operation: service.operation(&call.operation).map(|operation| operation.name),
+            operation: service.operation(&operation).map(|operation| operation.name),
             status: outcome.as_ref().map_or_else(|failure| failure.status, |_| 200),
             from: CalledFrom::Function,
             time: begun.elapsed(),

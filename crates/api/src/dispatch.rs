@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use services::{Error, Op, Services};
+use tracing::Instrument as _;
 
 use crate::catalog;
 use crate::errors::{Fault, fault};
@@ -25,9 +26,8 @@ pub async fn call(
     let (services, op) = (services.clone(), op.clone());
     // A task of its own: a caller who goes away in the middle does not leave a change half told, such as a right that is
     // taken away in the store and not yet from the connections that use it.
-    let verb = tokio::spawn(async move {
-        generated::dispatch::dispatch(&services, &op, service.name, operation.name, input).await
-    });
+    let verb = async move { generated::dispatch::dispatch(&services, &op, service.name, operation.name, input).await };
+    let verb = tokio::spawn(verb.in_current_span());
     match verb.await {
         Ok(answer) => answer.map_err(|error| match error.code {
             NOT_AN_INPUT => fault(service, Fault::Malformed(error.message)),

@@ -17,6 +17,7 @@ mod health;
 mod json;
 mod json_1_1;
 mod limits;
+mod log;
 mod message;
 mod metrics_page;
 mod model;

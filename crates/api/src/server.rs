@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
+use tracing::Instrument as _;
 
 use crate::device_requests::is_signed;
 use crate::entrance::{Entrance, Holder, Kind, Knock, MqttDoor, MqttDoors, Upgraded};
@@ -30,7 +31,7 @@ use crate::limits::{
     BODY_BYTES_MAX, BODY_TIMEOUT, DRAIN_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, URI_BYTES_MAX,
 };
 use crate::message::{Answer, Head};
-use crate::{Api, Tls, own_pages, websocket};
+use crate::{Api, Tls, log, own_pages, websocket};
 
 /// A pause after a failed accept: out of file descriptors, trying again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -213,9 +214,20 @@ async fn respond(
     api: &Api,
     entrance: &Entrance,
     opening: &Mutex<Option<Opening>>,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let request_id = services::uuid();
+    let span = log::request(&request_id);
+    respond_as(api, entrance, opening, request, request_id).instrument(span).await
+}
+
+async fn respond_as(
+    api: &Api,
+    entrance: &Entrance,
+    opening: &Mutex<Option<Opening>>,
+    mut request: Request<Incoming>,
+    request_id: String,
+) -> Response<Full<Bytes>> {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     let answer = match head(&parts) {
@@ -228,7 +240,7 @@ async fn respond(
         },
         Ok(head) => {
             let answer = answer(api, entrance, &head, body, &request_id).await;
-            tracing::debug!(method = head.method, path = head.path, status = answer.status, request_id, "answered");
+            tracing::debug!(method = head.method, path = head.path, status = answer.status, "answered");
             answer
         }
         Err((head, sentence)) => Api::malformed(&head, sentence, &request_id),

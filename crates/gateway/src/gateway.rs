@@ -126,7 +126,13 @@ impl Gateway {
         let record = peer.record(refused, chain, self.inner.services.now());
         let recorded = self.inner.services.record_admission(record.clone());
         if recorded == Recorded::Counted {
-            tracing::debug!(connection = peer.connection, reason = record.reason, "refused like others before");
+            tracing::debug!(
+                connection = peer.connection,
+                client_id = record.client_id,
+                certificate_id = record.certificate_id.map(tracing::field::display),
+                reason = record.reason,
+                "refused like others before"
+            );
             return;
         }
         tracing::info!(

@@ -11,6 +11,7 @@ mod gateway;
 mod handshakes;
 mod limits;
 mod listener;
+mod log;
 mod mqtt_profile;
 mod peer;
 mod profile;

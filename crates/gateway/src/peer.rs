@@ -32,6 +32,8 @@ pub struct Peer {
     /// By a ticket of an earlier connection, and not by a handshake with the device's key.
     pub tls_resumed: bool,
     pub client_id: Option<String>,
+    /// Of the certificate whose key it has shown to hold.
+    pub certificate_id: Option<CertificateId>,
 }
 
 impl Peer {
@@ -46,6 +48,7 @@ impl Peer {
             tls_version: None,
             tls_resumed: false,
             client_id: None,
+            certificate_id: None,
         }
     }
 

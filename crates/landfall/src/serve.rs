@@ -76,7 +76,11 @@ pub fn log() {
     let is_coloured = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_coloured).with_writer(std::io::stderr);
     // A second call (tests) keeps the first.
-    let _ = if json { log.json().try_init() } else { log.try_init() };
+    let _ = match json {
+        // One level for all fields, so that a line is looked up by any of them; what a request's id is one of is below.
+        true => log.json().flatten_event(true).with_span_list(false).try_init(),
+        false => log.try_init(),
+    };
 }
 
 /// The server without its doors.

@@ -125,7 +125,12 @@ impl Services {
             self.inner.config.checkpoints.pass(Step::Registered, "");
             self.inner.outbox.notify_one();
             self.metrics().onboarding.registered(facts.certificate_id, now, self.now());
-            tracing::info!(certificate_id = %facts.certificate_id, ca_certificate_id = %ca, "registered as PENDING_ACTIVATION");
+            tracing::info!(
+                client_id = facts.client_id,
+                certificate_id = %facts.certificate_id,
+                ca_certificate_id = %ca,
+                "registered as PENDING_ACTIVATION"
+            );
         }
         Ok(committed)
     }

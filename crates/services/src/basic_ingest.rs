@@ -51,7 +51,15 @@ impl Services {
     fn log_not_found(&self, ingest: BasicIngest<'_>, origin: &Origin, now: Timestamp) {
         let BasicIngest { rule, topic } = ingest;
         let count = self.rules_not_found();
-        tracing::warn!(client_id = origin.client_id, rule, topic, count, "a message names a rule that is not enabled");
+        tracing::warn!(
+            connection = origin.connection,
+            client_id = origin.client_id,
+            certificate_id = origin.certificate_id(),
+            rule,
+            topic,
+            count,
+            "a message names a rule that is not enabled"
+        );
         let line = json!({
             "eventType": "RuleNotFound",
             "status": "Failure",

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 
 use broker::{BrokerError, Message, Qos, Receipt, Settling, Source};
+use domain::CertificateId;
 use domain::topic::BasicIngest;
 
 pub use crate::republish::Lineage;
@@ -14,10 +15,19 @@ use crate::{Error, Services};
 pub struct Origin {
     pub client_id: Option<String>,
     pub principal: Option<String>,
+    /// Of the device gateway, as its log numbers them.
+    pub connection: Option<u64>,
     /// Of a republished message.
     pub lineage: Lineage,
     /// Of a message with QoS 2 from a session that outlives its connection.
     pub receipt: Option<Receipt>,
+}
+
+impl Origin {
+    /// For the log: the principal, where that is a certificate.
+    pub(crate) fn certificate_id(&self) -> Option<&str> {
+        self.principal.as_deref().filter(|principal| principal.parse::<CertificateId>().is_ok())
+    }
 }
 
 /// A message that is on its way, and not to be acknowledged before it is settled.

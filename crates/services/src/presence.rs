@@ -109,7 +109,13 @@ impl Services {
         };
         // Boxed: idle connections are to keep no room for it.
         if let Err(error) = Box::pin(self.accept(message, origin.clone())).await {
-            tracing::warn!(client_id, error = error.message, "a lifecycle event could not be published");
+            tracing::warn!(
+                connection = origin.connection,
+                client_id,
+                certificate_id = origin.certificate_id(),
+                error = error.message,
+                "a lifecycle event could not be published"
+            );
         }
     }
 }

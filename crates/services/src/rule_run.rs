@@ -124,7 +124,16 @@ impl Services {
         let Failure { action, resource, error } = failure;
         // Quoted: a template may have put a device's own text there, line breaks and all.
         let why = error.to_string();
-        tracing::warn!(rule = %run.rule.name, %action, resource, why, "an action of a rule could not run");
+        tracing::warn!(
+            connection = run.origin.connection,
+            client_id = run.origin.client_id,
+            certificate_id = run.origin.certificate_id(),
+            rule = %run.rule.name,
+            %action,
+            resource,
+            why,
+            "an action of a rule could not run"
+        );
         let name = if *action == "LambdaAction" { "FunctionArn" } else { "RepublishTopic" };
         let line = json!({
             "eventType": "RuleExecution",

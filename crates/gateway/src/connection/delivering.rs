@@ -5,6 +5,7 @@ use mqtt::session::NotDelivered;
 use services::metrics::Dropped;
 
 use super::live::Live;
+use crate::log::told;
 
 /// Unsent bytes at which no more messages are taken from the inbox.
 const OUT_PAUSES_DELIVERY_BYTES: usize = 64 * 1024;
@@ -33,11 +34,8 @@ impl Live<'_> {
         let message = &delivery.message;
         if !self.rights.may_receive(&message.topic) {
             self.count_dropped(Dropped::NotAuthorized);
-            tracing::debug!(
-                client_id = self.rights.client_id(),
-                topic = message.topic.as_str(),
-                "iot:Receive is not allowed: a message was skipped"
-            );
+            let topic = message.topic.as_str();
+            told!(debug, self.peer, topic, "iot:Receive is not allowed: a message was skipped");
             return self.claim.hand_back(delivery);
         }
         match delivery.write_to(&mut self.line.session, self.line.uptime.now_ms()) {
@@ -49,11 +47,11 @@ impl Live<'_> {
             Err(why @ (NotDelivered::Expired | NotDelivered::TooLarge)) => {
                 let is_expired = why == NotDelivered::Expired;
                 self.count_dropped(if is_expired { Dropped::Expired } else { Dropped::TooLarge });
-                tracing::debug!(client_id = self.rights.client_id(), ?why, "a message was dropped");
+                told!(debug, self.peer, ?why, "a message was dropped");
                 self.claim.settled(&delivery);
             }
             Err(why) => {
-                tracing::warn!(client_id = self.rights.client_id(), ?why, "a message could not be delivered");
+                told!(warn, self.peer, ?why, "a message could not be delivered");
                 self.claim.put_back(delivery);
             }
         }

@@ -7,7 +7,6 @@
 use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -30,6 +29,8 @@ use super::end::End;
 use super::goodbye;
 use super::meter::Meter;
 use super::rights::Rights;
+use crate::log::told;
+use crate::peer::Peer;
 use crate::profile::Profile;
 use crate::socket::{Reading, Turn};
 
@@ -40,6 +41,7 @@ const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Live<'a> {
     pub(super) line: &'a mut Line,
+    pub(super) peer: &'a Peer,
     profile: Profile,
     pub(super) rights: Rights,
     pub(super) claim: Claim,
@@ -81,11 +83,12 @@ enum Woken {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(line: &'a mut Line, mut rights: Rights, claim: Claim) -> Self {
+    pub(super) fn new(line: &'a mut Line, mut rights: Rights, claim: Claim, peer: &'a Peer) -> Self {
         let profile = line.profile;
         let origin = Origin {
             client_id: Some(rights.client_id().to_owned()),
             principal: rights.principal(),
+            connection: Some(peer.connection),
             ..Origin::default()
         };
         // Runs out at once, and is set by the handler.
@@ -105,6 +108,7 @@ impl<'a> Live<'a> {
         let unsent = rights.services().metrics().traffic.unsent();
         Self {
             line,
+            peer,
             profile,
             rights,
             claim,
@@ -120,7 +124,8 @@ impl<'a> Live<'a> {
         }
     }
 
-    pub(super) async fn announce_connected(&self, address: IpAddr) {
+    pub(super) async fn announce_connected(&self) {
+        let address = self.peer.source.ip();
         let (presence, thing) = (self.presence.as_ref(), self.rights.exclusive_thing());
         self.rights.services().announce_connected(presence, &self.origin, address, thing).await;
     }
@@ -170,11 +175,11 @@ impl<'a> Live<'a> {
     pub(super) async fn end(self, will: Option<Will>) -> Option<Presence> {
         // What the client may still be told.
         if let Err(error) = self.claim.save().await {
-            tracing::warn!(client_id = self.rights.client_id(), %error, "the end of a session could not be written");
+            told!(warn, self.peer, %error, "the end of a session could not be written");
         }
-        let Self { line, profile, rights, claim, origin, presence, .. } = self;
+        let Self { line, peer, profile, rights, claim, origin, presence, .. } = self;
         let session_expiry_s = line.session.session_expiry_s();
-        let will = will.filter(|will| !self.will_is_prevented && may_publish_will(&rights, will));
+        let will = will.filter(|will| !self.will_is_prevented && may_publish_will(peer, &rights, will));
         let delay_s = will.as_ref().and_then(|will| line.session.will_delay_s(will));
         let Some((will, delay_s)) = will.zip(delay_s) else {
             claim.end(session_expiry_s, WillAtEnd::Discarded);
@@ -186,9 +191,9 @@ impl<'a> Live<'a> {
                 WillFate::Due => {}
                 WillFate::None | WillFate::Kept | WillFate::Cancelled => return presence,
             }
-            publish_will(&rights, message, origin).await;
+            publish_will(peer, &rights, message, origin).await;
         } else {
-            publish_will(&rights, message, origin).await;
+            publish_will(peer, &rights, message, origin).await;
             claim.end(session_expiry_s, WillAtEnd::Discarded);
         }
         presence
@@ -332,7 +337,7 @@ impl<'a> Live<'a> {
             return Err(End::refused(refused));
         }
         let why = refused.sentence();
-        tracing::info!(client_id = self.rights.client_id(), why, "a publish was refused");
+        told!(info, self.peer, why, "a publish was refused");
         Ok(())
     }
 
@@ -417,28 +422,24 @@ impl<'a> Live<'a> {
     fn subscribe_to(&mut self, asked: Subscription, id: Option<VariableInteger>) -> ReasonCode {
         let filter = asked.filter;
         if let Err(why) = self.profile.check_filter(filter.as_str()) {
-            tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
+            told!(info, self.peer, why, "a subscription was refused");
             return ReasonCode::TopicFilterInvalid;
         }
         if !self.filters.contains(&filter) && self.filters.len() >= self.profile.subscriptions_max() {
             let why = format!("a connection has at most {} subscriptions", self.profile.subscriptions_max());
-            tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
+            told!(info, self.peer, why, "a subscription was refused");
             return ReasonCode::QuotaExceeded;
         }
         let services = self.rights.services();
         if self.profile.has_rates()
             && let Err(exceeded) = services.rates().subscribe(services.now())
         {
-            tracing::info!(
-                client_id = self.rights.client_id(),
-                why = exceeded.sentence(),
-                "a subscription was refused"
-            );
+            told!(info, self.peer, why = exceeded.sentence(), "a subscription was refused");
             return ReasonCode::QuotaExceeded;
         }
         if let Err(refusal) = self.rights.may_subscribe(filter.as_str()) {
             let why = refusal.sentence();
-            tracing::info!(client_id = self.rights.client_id(), why, "a subscription was refused");
+            told!(info, self.peer, why, "a subscription was refused");
             return ReasonCode::NotAuthorized;
         }
         let Some(granted) = self.claim.subscribe_with(filter.clone(), asked.options, id) else {
@@ -493,16 +494,16 @@ pub(super) fn will_message(profile: Profile, will: Will) -> Message {
 }
 
 /// It was allowed at CONNECT. What policies let its device publish no longer is not published when it goes.
-fn may_publish_will(rights: &Rights, will: &Will) -> bool {
+fn may_publish_will(peer: &Peer, rights: &Rights, will: &Will) -> bool {
     let Err(refusal) = rights.may_publish_will(will) else { return true };
     let why = refusal.sentence();
-    tracing::info!(client_id = rights.client_id(), why, "a will was not published");
+    told!(info, peer, why, "a will was not published");
     false
 }
 
-async fn publish_will(rights: &Rights, message: Message, origin: Origin) {
+async fn publish_will(peer: &Peer, rights: &Rights, message: Message, origin: Origin) {
     if let Err(error) = rights.services().accept(message, origin).await {
-        tracing::warn!(client_id = rights.client_id(), error = error.message, "a will could not be published");
+        told!(warn, peer, error = error.message, "a will could not be published");
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use broker::Claim;
 use bytes::BytesMut;
+use domain::CertificateId;
 use domain::admission::Refusal;
 use domain::x509::Certificate;
 use mqtt::packet::Connect;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::gateway::Gateway;
+use crate::log::told;
 use crate::peer::Peer;
 use crate::profile::Profile;
 use crate::socket::{DeviceSocket, Reading};
@@ -84,6 +86,15 @@ pub(crate) enum Presented {
     Nothing,
 }
 
+impl Presented {
+    fn certificate_id(&self) -> Option<CertificateId> {
+        match self {
+            Self::Certificate(certificate) => Some(certificate.id()),
+            Self::Signer(_) | Self::Nothing => None,
+        }
+    }
+}
+
 /// A connection's moving parts.
 struct Line {
     socket: DeviceSocket,
@@ -102,6 +113,7 @@ pub(crate) async fn serve(
 ) {
     let uptime = Uptime(Instant::now());
     let Arrival { stream, profile, presented, ends_at } = *arrival;
+    peer.certificate_id = presented.certificate_id();
     let mut line = Line {
         socket: DeviceSocket::new(stream),
         profile,
@@ -121,12 +133,7 @@ pub(crate) async fn serve(
                 Err(end) => end,
                 Ok(mut admitted) => {
                     admitted.end_at(ends_at);
-                    tracing::debug!(
-                        connection = peer.connection,
-                        client_id = connect.client_id,
-                        tls_version = peer.tls_version,
-                        "connected"
-                    );
+                    told!(debug, peer, source = %peer.source, tls_version = peer.tls_version, "connected");
                     // What happens once keeps no room in the future of a connection that lasts.
                     let claiming = claiming::claim(gateway, &mut line, &admitted, &connect, assigned_client_id);
                     match Box::pin(claiming).await {
@@ -148,11 +155,11 @@ pub(crate) async fn serve(
         }
         End::ByClient => {
             metrics.client_disconnected();
-            tracing::debug!(connection = peer.connection, "the client disconnected");
+            told!(debug, peer, "the client disconnected");
         }
         End::Lost(why) => {
             metrics.lost();
-            tracing::debug!(connection = peer.connection, why, "the connection was lost");
+            told!(debug, peer, why, "the connection was lost");
         }
     }
     // Boxed: no connection is to keep room for its end while it lasts.
@@ -168,8 +175,8 @@ async fn live(
     shutdown: &mut watch::Receiver<bool>,
 ) -> End {
     let services = rights.services().clone();
-    let mut live = Live::new(line, rights, claim);
-    Box::pin(live.announce_connected(peer.source.ip())).await;
+    let mut live = Live::new(line, rights, claim, peer);
+    Box::pin(live.announce_connected()).await;
     let end = live.run(shutdown).await;
     let origin = live.origin();
     let presence = Box::pin(live.end(connect.will)).await;
