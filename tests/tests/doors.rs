@@ -2,9 +2,14 @@
 //! port, HTTPS with a client certificate, and the plain listener.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use landfall_tests::{DataDir, FieldDevice, OpenSsl, Operator, Options, Server};
-use mqtt::Qos;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fleet::MqttClient;
+use landfall_tests::{DataDir, FieldDevice, MetricsPage, OpenSsl, Operator, Options, Server};
+use mqtt::packet::{Connect, Property};
+use mqtt::{Qos, Version};
 use serde_json::{Value, json};
 
 const HTTPS: &str = include_str!("data/doors_https.py");
@@ -31,7 +36,11 @@ async fn place(more: &[&str]) -> Place {
     let resource = |kind: &str| operator.arn("iot", &format!("{kind}/ok/*"));
     let statements = json!([
         { "Effect": "Allow", "Action": "iot:Connect", "Resource": "*" },
-        { "Effect": "Allow", "Action": ["iot:Publish", "iot:Receive"], "Resource": [resource("topic")] },
+        {
+            "Effect": "Allow",
+            "Action": ["iot:Publish", "iot:Receive", "iot:RetainPublish", "iot:GetRetainedMessage"],
+            "Resource": [resource("topic")],
+        },
         { "Effect": "Allow", "Action": "iot:Subscribe", "Resource": [resource("topicfilter")] },
     ]);
     operator.create_policy("Ok", &statements).await;
@@ -53,8 +62,23 @@ impl Place {
     fn https(&self, alpn: &str, path: &str, device: Option<&FieldDevice>) -> (u64, Value) {
         let files = device.map(|device| device.files(&self.server));
         let files = files.map(|files| json!([files.certificate, files.key]));
-        let asked = json!({ "files": files, "alpn": alpn, "path": path });
-        let script = format!("PLACE = {}\nASKED = {}\n{HTTPS}", self.facts(), python(&asked));
+        self.asked(&json!({ "files": files, "alpn": alpn, "path": path }))
+    }
+
+    /// By the device's certificate.
+    fn of_device(&self, method: &str, path: &str, headers: &Value) -> (u64, Value) {
+        let files = self.device.files(&self.server);
+        self.asked(&json!({
+            "files": [files.certificate, files.key],
+            "alpn": "x-amzn-http-ca",
+            "method": method,
+            "path": path,
+            "headers": headers,
+        }))
+    }
+
+    fn asked(&self, asked: &Value) -> (u64, Value) {
+        let script = format!("PLACE = {}\nASKED = {}\n{HTTPS}", self.facts(), python(asked));
         let answer = self.server.aws().python(&script);
         (answer[0].as_u64().expect("a status"), answer[1].clone())
     }
@@ -182,6 +206,49 @@ async fn https_with_a_client_certificate_publishes() {
     let revoked = place.https("x-amzn-http-ca", "/topics/ok/https", Some(&place.device));
     assert_eq!(revoked.0, 0, "TLS refuses it: {}", revoked.1);
     place.server.wait_for_record(&["--certificate", &place.device.id()], "CERTIFICATE_REVOKED");
+}
+
+#[tokio::test]
+async fn https_with_a_client_certificate_carries_properties_and_reads_what_is_retained() {
+    let place = place(&[]).await;
+    let connect = Connect { version: Version::V5, ..Connect::new("listens") };
+    let tls = place.device.tls(&place.server);
+    let mut listening =
+        MqttClient::connect(place.server.mqtt_addr(), &tls, connect, Duration::from_secs(20)).await.expect("CONNACK");
+    listening.subscribe("ok/#", Qos::AtLeastOnce).await.expect("SUBACK");
+    let user_properties = STANDARD.encode(r#"[{"site": "7"}]"#);
+    let headers = json!({
+        "x-amz-mqtt5-user-properties": user_properties,
+        "x-amz-mqtt5-payload-format-indicator": "UTF8_DATA",
+    });
+    let path = "/topics/ok/kept?qos=1&retain=true&contentType=text%2Fplain&responseTopic=ok%2Freply&messageExpiry=600";
+    assert_eq!(place.of_device("POST", path, &headers).0, 200);
+    let heard = listening.next_message().await.expect("a message");
+    let found = |wanted: &Property| heard.properties.iter().any(|property| property == wanted);
+    assert!(found(&Property::ContentType("text/plain".to_owned())), "{:?}", heard.properties);
+    assert!(found(&Property::UserProperty(("site".to_owned(), "7".to_owned()))), "{:?}", heard.properties);
+
+    let none = json!({});
+    let (status, kept) = place.of_device("GET", "/retainedMessage/ok%2Fkept", &none);
+    assert_eq!((status, &kept["topic"]), (200, &json!("ok/kept")), "{kept}");
+    assert_eq!(kept["payload"], STANDARD.encode("hello"), "{kept}");
+    assert_eq!(place.of_device("GET", "/retainedMessage/ok%2Fother", &none).0, 404);
+    // Each right for itself.
+    assert_eq!(place.of_device("GET", "/retainedMessage/elsewhere", &none).0, 403);
+    assert_eq!(place.of_device("GET", "/retainedMessage", &none).0, 403);
+    let operator = Operator::of(&place.server);
+    let list = json!([{ "Effect": "Allow", "Action": "iot:ListRetainedMessages", "Resource": "*" }]);
+    operator.create_policy("Lists", &list).await;
+    operator.attach_policy("Lists", &place.device.id()).await;
+    let (status, listed) = place.of_device("GET", "/retainedMessage", &none);
+    assert_eq!((status, &listed["retainedTopics"][0]["topic"]), (200, &json!("ok/kept")), "{listed}");
+    // What is not for devices wants a signature.
+    assert_eq!(place.of_device("DELETE", "/connections/listens", &none).0, 403);
+    let calls =
+        r#"landfall_api_calls_total{service="iot-data",operation="ListRetainedMessages",status="200",from="http"}"#;
+    MetricsPage::wait(&place.server, |page| page.value(calls) == 1.0);
+    let accepted = MetricsPage::of(&place.server).value(r#"landfall_connections_accepted_total{listener="alpn"}"#);
+    assert!(accepted >= 1.0, "{accepted}");
 }
 
 /// boto3 against the devices' port: signed, as AWS's data endpoint is.

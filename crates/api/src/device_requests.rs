@@ -1,24 +1,29 @@
 //! HTTP on the devices' port: AWS's data plane, by those who sign and by those who show a client certificate, and the
 //! opening of WebSockets.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use domain::admission::Refusal;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use services::Error;
 use services::admission::Refused;
-use services::iot_data::HttpsDevice;
-use services::iot_data::shapes::PublishRequest;
+use services::iot_data::{DeviceRefused, HttpsDevice, IotData};
 use services::signed_connection::Signer;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::authentication::{self, IsGlobal};
-use crate::door::{Target, failed, read, target};
+use crate::door::{answered, failed, read, target};
 use crate::entrance::{Entrance, Holder, Kind, Knock};
 use crate::errors::{Fault, fault};
 use crate::message::{Answer, Head};
+use crate::model::{Operation, Service};
 use crate::websocket::{self, Handshake};
 use crate::{Api, dispatch, generated, validation};
 
-const DATA_PLANE: &crate::model::Service = &generated::iot_data::SERVICE;
+const DATA_PLANE: &Service = &generated::iot_data::SERVICE;
 
 /// What signatures of WebSockets are scoped to.
 const WEBSOCKET_SCOPE: &str = "iotdevicegateway";
@@ -71,7 +76,7 @@ impl Api {
         Ok(Holder::Signer(Signer { caller: credential.caller, via: entrance.via }))
     }
 
-    /// Without a signature: the client's certificate says who asks. Of the data plane, Publish is served so.
+    /// Without a signature: the client's certificate says who asks.
     pub(crate) async fn device_request(
         &self,
         device: &HttpsDevice,
@@ -80,21 +85,32 @@ impl Api {
         body: &[u8],
         request_id: &str,
     ) -> Answer {
-        let input = match publish_request(head, body) {
-            Ok(input) => input,
-            Err(error) => return failed(DATA_PLANE, &error, request_id),
+        let begun = Instant::now();
+        let (operation, answer) = match called(head, body) {
+            Ok((operation, input)) => {
+                (Some(operation), self.answer_device(device, entrance, operation, input, request_id).await)
+            }
+            Err(error) => (None, failed(DATA_PLANE, &error, request_id)),
         };
+        self.count(DATA_PLANE, operation, answer.status, begun);
+        answer
+    }
+
+    async fn answer_device(
+        &self,
+        device: &HttpsDevice,
+        entrance: &Entrance,
+        operation: &'static Operation,
+        input: Value,
+        request_id: &str,
+    ) -> Answer {
+        // A task of its own, as with a signature: a caller who goes away does not leave it half done.
         let verb = tokio::spawn({
             let (data, device, request_id) = (self.inner.services.iot_data(), device.clone(), request_id.to_owned());
-            async move { data.publish_of_device(&device, &request_id, input).await }
+            async move { of_device(&data, &device, &request_id, operation, input).await }.in_current_span()
         });
         let error = match verb.await {
-            Ok(Ok(published)) => {
-                return match dispatch::answered(Ok(published)) {
-                    Ok(output) => Answer::new(200, "application/json", output.to_string()),
-                    Err(error) => failed(DATA_PLANE, &error, request_id),
-                };
-            }
+            Ok(Ok(output)) => return answered(DATA_PLANE, operation, output, request_id),
             Ok(Err(refused)) => {
                 if let Some(why) = refused.refused {
                     self.tell_refused(entrance, why).await;
@@ -134,19 +150,39 @@ fn with_topic_in_one_segment(head: &Head) -> Head {
     Head { path, ..head.clone() }
 }
 
-fn publish_request(head: &Head, body: &[u8]) -> Result<PublishRequest, Error> {
+/// What is asked for, in its shape.
+fn called(head: &Head, body: &[u8]) -> Result<(&'static Operation, Value), Error> {
     let head = &with_topic_in_one_segment(head);
     let target = target(DATA_PLANE, head);
-    if let Target::Operation(operation, _) = &target
-        && operation.name != "Publish"
-    {
-        let text = "With a client certificate, HTTPS serves Publish alone; sign the request.";
-        return Err(Error::new("ForbiddenException", text));
-    }
     let (operation, input) = read(DATA_PLANE, target, head, body).map_err(|refusal| fault(DATA_PLANE, refusal))?;
     if let Some(shape) = operation.input {
         validation::check(DATA_PLANE, shape, &input)?;
     }
+    Ok((operation, input))
+}
+
+async fn of_device(
+    data: &IotData,
+    device: &HttpsDevice,
+    request_id: &str,
+    operation: &Operation,
+    input: Value,
+) -> Result<Value, DeviceRefused> {
+    let output = match operation.name {
+        "Publish" => dispatch::answered(Ok(data.publish_of_device(device, request_id, parsed(input)?).await?)),
+        "GetRetainedMessage" => dispatch::answered(Ok(data.get_retained_message_of_device(device, &parsed(input)?)?)),
+        "ListRetainedMessages" => {
+            dispatch::answered(Ok(data.list_retained_messages_of_device(device, &parsed(input)?)?))
+        }
+        name => {
+            let text = format!("{name} is not served to a client certificate; sign the request.");
+            Err(Error::new("ForbiddenException", text))
+        }
+    };
+    Ok(output?)
+}
+
+fn parsed<T: DeserializeOwned>(input: Value) -> Result<T, Error> {
     dispatch::parsed(input).map_err(|error| fault(DATA_PLANE, Fault::Malformed(error.message)))
 }
 

@@ -101,7 +101,7 @@ impl Api {
         answer
     }
 
-    fn count(&self, service: &Service, operation: Option<&Operation>, status: u16, begun: Instant) {
+    pub(crate) fn count(&self, service: &Service, operation: Option<&Operation>, status: u16, begun: Instant) {
         self.inner.services.metrics().api.answered(&ApiCall {
             service: service.name,
             operation: operation.map(|operation| operation.name),
@@ -208,7 +208,7 @@ pub(crate) fn read(
     }
 }
 
-fn answered(service: &Service, operation: &Operation, output: Value, request_id: &str) -> Answer {
+pub(crate) fn answered(service: &Service, operation: &Operation, output: Value, request_id: &str) -> Answer {
     match service.protocol {
         Protocol::Query => query::answer(service, operation, &output, request_id),
         Protocol::Json => json_1_1::answer(&output),

@@ -20,6 +20,7 @@ use crate::peer::Peer;
 use crate::profile::Profile;
 use crate::server_identity::ServerIdentity;
 use crate::stream::{DeviceStream, UpgradedStream};
+use crate::tcp;
 use crate::tls::TlsDoor;
 use crate::verifier::LeafJudge;
 
@@ -67,6 +68,9 @@ impl Gateway {
         peer: Peer,
         shutdown: watch::Receiver<bool>,
     ) {
+        self.metrics().connections.websocket_opened();
+        // The API's port asks for nothing of the kind: its connections are not to last.
+        tcp::settle(stream.socket(), peer.connection, self.limits());
         let presented = match holder {
             WebSocketHolder::Certificate(certificate) => Presented::Certificate(certificate),
             WebSocketHolder::Signer(signer) => Presented::Signer(signer),

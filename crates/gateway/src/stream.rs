@@ -40,6 +40,15 @@ pub enum UpgradedStream {
     Tcp(TcpStream),
 }
 
+impl UpgradedStream {
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tcp(stream) => stream,
+        }
+    }
+}
+
 impl DeviceStream {
     /// `received` is what the HTTP side has read beyond the upgrade.
     pub(crate) async fn websocket(stream: UpgradedStream, received: Bytes) -> Self {

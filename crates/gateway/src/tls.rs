@@ -177,7 +177,7 @@ impl TlsDoor {
         match self.certificate(stream, peer)? {
             (stream, Some(certificate)) => Ok(Accepted { stream, certificate }),
             // The verifier let nobody pass without one; a session that was begun without one cannot be resumed here either.
-            (_, None) => Err(HandshakeEnded::new(Refusal::NoClientCertificate, Left::Nothing)),
+            (stream, None) => Err(HandshakeEnded::new(Refusal::NoClientCertificate, Left::Stream(Box::new(stream)))),
         }
     }
 

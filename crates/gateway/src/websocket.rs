@@ -147,3 +147,116 @@ impl fmt::Display for WebSocketFault {
 }
 
 impl std::error::Error for WebSocketFault {}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use proptest::collection::vec;
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex, split};
+    use tokio::join;
+
+    use super::*;
+
+    /// As a client sends it: masked (RFC 6455 section 5.2).
+    fn frame(first: u8, payload: &[u8], mask: [u8; 4]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match u16::try_from(payload.len()) {
+            Ok(bytes @ 0..126) => frame.push(0x80 | bytes.to_be_bytes()[1]),
+            Ok(bytes) => {
+                frame.push(0x80 | 126);
+                frame.extend_from_slice(&bytes.to_be_bytes());
+            }
+            Err(_) => unreachable!("the tests make none so large"),
+        }
+        frame.extend_from_slice(&mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    /// Everything that is heard of `wire`, which comes in parts of up to `part_bytes`, and how it ends.
+    fn heard(wire: &[u8], part_bytes: usize) -> (BytesMut, io::Result<usize>) {
+        let (near, far) = duplex(part_bytes);
+        let (mut answers, mut sending) = split(near);
+        let send = async move {
+            // The door may have heard enough.
+            let _ = sending.write_all(wire).await;
+            let _ = sending.shutdown().await;
+        };
+        let drain = async move {
+            let mut scratch = Vec::new();
+            let _ = answers.read_to_end(&mut scratch).await;
+        };
+        let hear = async move {
+            let mut websocket = WebSocket::open(far, Bytes::new()).await;
+            let mut input = BytesMut::new();
+            loop {
+                let before = input.len();
+                let end = match poll_fn(|cx| websocket.poll_read(cx, &mut input)).await {
+                    Ok(count) if count > 0 => {
+                        assert_eq!(input.len(), before + count);
+                        assert!(count <= MESSAGE_BYTES_MAX);
+                        continue;
+                    }
+                    end => end,
+                };
+                assert_eq!(input.len(), before, "what is refused is not heard");
+                return (input, end);
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async { join!(send, drain, hear).2 })
+    }
+
+    /// A message in pieces, each with the control frame that may stand behind it.
+    fn message() -> impl Strategy<Value = Vec<(Vec<u8>, Option<(u8, Vec<u8>)>)>> {
+        let piece = prop_oneof![4 => vec(any::<u8>(), 0..8), 1 => vec(any::<u8>(), 0..3000)];
+        let control = (prop_oneof![Just(0x89), Just(0x8a)], vec(any::<u8>(), 0..126));
+        vec((piece, proptest::option::of(control)), 1..5)
+    }
+
+    proptest! {
+        /// [MQTT-6.0.0-2]
+        #[test]
+        fn bytes_are_heard_in_order_whatever_frames_they_come_in(
+            messages in vec(message(), 0..5),
+            mask in any::<[u8; 4]>(),
+            part_bytes in 1..200_usize,
+        ) {
+            let (mut wire, mut expected) = (Vec::new(), Vec::new());
+            for message in &messages {
+                for (index, (piece, control)) in message.iter().enumerate() {
+                    let kind = if index == 0 { 0x2 } else { 0x0 };
+                    let last = if index + 1 == message.len() { 0x80 } else { 0 };
+                    wire.extend(frame(kind | last, piece, mask));
+                    expected.extend_from_slice(piece);
+                    if let Some((first, payload)) = control {
+                        wire.extend(frame(*first, payload, mask));
+                    }
+                }
+            }
+            wire.extend(frame(0x88, &[], mask));
+            let (input, end) = heard(&wire, part_bytes);
+            assert_eq!(&input[..], &expected[..]);
+            assert_eq!(end.ok(), Some(0), "closed as it should be");
+        }
+
+        /// Whatever comes, it ends, and nothing is heard that was not sent.
+        #[test]
+        fn any_bytes_end(
+            parts in vec(prop_oneof![
+                (any::<u8>(), vec(any::<u8>(), 0..200), any::<[u8; 4]>())
+                    .prop_map(|(first, payload, mask)| frame(first, &payload, mask)),
+                (proptest::sample::select(vec![0x00_u8, 0x02, 0x80, 0x82]), vec(any::<u8>(), 0..200), any::<[u8; 4]>())
+                    .prop_map(|(first, payload, mask)| frame(first, &payload, mask)),
+                vec(any::<u8>(), 0..20),
+            ], 0..6),
+            part_bytes in 1..200_usize,
+        ) {
+            let wire = parts.concat();
+            let (input, _) = heard(&wire, part_bytes);
+            assert!(input.len() <= wire.len());
+        }
+    }
+}

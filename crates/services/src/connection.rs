@@ -120,7 +120,7 @@ impl Services {
     }
 
     /// Puts a decision in the words of an admission record; `None` where it allows.
-    fn refusal(&self, decision: Decision, action: IotAction, subject: &str) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, decision: Decision, action: IotAction, subject: &str) -> Option<Refusal> {
         let (action, resource) = (action.as_str().to_owned(), self.inner.resource_scope.arn(action, subject));
         match decision {
             Decision::Allowed { .. } => None,

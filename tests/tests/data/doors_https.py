@@ -9,7 +9,9 @@ if ASKED["files"]:
     context.load_cert_chain(*ASKED["files"])
 connection = http.client.HTTPSConnection(PLACE["host"], PLACE["alpn"], timeout=20, context=context)
 try:
-    connection.request("POST", ASKED["path"], b"hello")
+    method = ASKED.get("method", "POST")
+    body = b"hello" if method == "POST" else None
+    connection.request(method, ASKED["path"], body, ASKED.get("headers", {}))
     answer = connection.getresponse()
     print(json.dumps([answer.status, json.loads(answer.read() or b"null")]))
 except (ssl.SSLError, ConnectionError) as error:

@@ -9,10 +9,21 @@ pub enum IotAction {
     Subscribe,
     Receive,
     RetainPublish,
+    /// By HTTPS, as the next: MQTT has no such request.
+    GetRetainedMessage,
+    ListRetainedMessages,
 }
 
 impl IotAction {
-    pub const ALL: [Self; 5] = [Self::Connect, Self::Publish, Self::Subscribe, Self::Receive, Self::RetainPublish];
+    pub const ALL: [Self; 7] = [
+        Self::Connect,
+        Self::Publish,
+        Self::Subscribe,
+        Self::Receive,
+        Self::RetainPublish,
+        Self::GetRetainedMessage,
+        Self::ListRetainedMessages,
+    ];
 
     /// `iot:Connect`, ...
     pub const fn as_str(self) -> &'static str {
@@ -22,6 +33,8 @@ impl IotAction {
             Self::Subscribe => "iot:Subscribe",
             Self::Receive => "iot:Receive",
             Self::RetainPublish => "iot:RetainPublish",
+            Self::GetRetainedMessage => "iot:GetRetainedMessage",
+            Self::ListRetainedMessages => "iot:ListRetainedMessages",
         }
     }
 
@@ -33,14 +46,18 @@ impl IotAction {
             Self::Subscribe => "iot:subscribe",
             Self::Receive => "iot:receive",
             Self::RetainPublish => "iot:retainpublish",
+            Self::GetRetainedMessage => "iot:getretainedmessage",
+            Self::ListRetainedMessages => "iot:listretainedmessages",
         }
     }
 
-    pub(super) const fn kind(self) -> ResourceKind {
+    /// `None` for what is about nothing in particular: its resource is `*`, and no connection asks for it.
+    pub(super) fn kind(self) -> Option<ResourceKind> {
         match self {
-            Self::Connect => ResourceKind::Client,
-            Self::Subscribe => ResourceKind::TopicFilter,
-            Self::Publish | Self::Receive | Self::RetainPublish => ResourceKind::Topic,
+            Self::Connect => Some(ResourceKind::Client),
+            Self::Subscribe => Some(ResourceKind::TopicFilter),
+            Self::Publish | Self::Receive | Self::RetainPublish | Self::GetRetainedMessage => Some(ResourceKind::Topic),
+            Self::ListRetainedMessages => None,
         }
     }
 }
@@ -56,7 +73,7 @@ impl ActionSet {
     }
 
     pub(super) fn of_kind(self, kind: ResourceKind) -> Self {
-        Self::of(|action| self.contains(action) && action.kind() == kind)
+        Self::of(|action| self.contains(action) && action.kind() == Some(kind))
     }
 
     pub(super) const fn is_empty(self) -> bool {

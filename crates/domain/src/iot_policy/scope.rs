@@ -42,6 +42,6 @@ impl ResourceScope {
 
     /// The whole ARN, for whoever reads about a decision.
     pub fn arn(&self, action: IotAction, subject: &str) -> String {
-        format!("{}{subject}", self.prefix(action.kind()))
+        action.kind().map_or_else(|| "*".to_owned(), |kind| format!("{}{subject}", self.prefix(kind)))
     }
 }

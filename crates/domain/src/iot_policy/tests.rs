@@ -65,7 +65,7 @@ fn decide(
     things: &[AttachedThing],
 ) -> Decision {
     let decision = judge(policies, action, resource, facts, things);
-    if let Some(subject) = resource.strip_prefix(scope().prefix(action.kind())) {
+    if let Some(subject) = action.kind().and_then(|kind| resource.strip_prefix(scope().prefix(kind))) {
         let permissions = Permissions::new(&policies.into(), facts, things);
         assert_eq!(permissions.judge(action, subject), decision, "{action:?} {resource}");
         assert_eq!(permissions.allows(action, subject), decision.is_allowed());
@@ -89,8 +89,15 @@ fn arn(resource: &str) -> String {
 
 #[test]
 fn actions_and_resources() {
-    use IotAction::{Connect, Publish, Receive, RetainPublish, Subscribe};
+    use IotAction::{Connect, GetRetainedMessage, ListRetainedMessages, Publish, Receive, RetainPublish, Subscribe};
     let facts = facts();
+    let about_nothing = scope().arn(ListRetainedMessages, "");
+    assert_eq!(about_nothing, "*");
+    for (resource, expected) in [("*", true), ("topic/*", false)] {
+        let policy = compile(&allow("ListRetainedMessages", resource));
+        let decision = decide(std::slice::from_ref(&policy), ListRetainedMessages, &about_nothing, &facts, &[]);
+        assert_eq!(decision.is_allowed(), expected, "{resource}");
+    }
     for (allowed, resource, action, asked, expected) in [
         ("*", "*", Connect, "client/x", true),
         ("Connect", "client/*", Connect, "client/x", true),
@@ -99,6 +106,8 @@ fn actions_and_resources() {
         ("P*", "topic/a", Publish, "topic/a", true),
         ("P*", "topic/a", RetainPublish, "topic/a", false),
         ("*Publish", "topic/a", RetainPublish, "topic/a", true),
+        ("GetRetainedMessage", "topic/a", GetRetainedMessage, "topic/a", true),
+        ("Publish", "topic/a", GetRetainedMessage, "topic/a", false),
         ("Publish", "topic/a/*", Publish, "topic/a/b/c", true),
         ("Publish", "topic/a/*", Publish, "topic/a/", true),
         ("Publish", "topic/a/*", Publish, "topic/a", false),

@@ -1,9 +1,11 @@
 //! The device door over real sockets and real TLS, with `fleet` as the device.
 
 mod admission;
+mod alpn;
 mod bounds;
 mod certificate;
 mod five;
+mod frames;
 mod handshake;
 mod live;
 mod plain;

@@ -33,6 +33,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// MQTT without TLS.
     pub plain_address: SocketAddr,
+    /// ALPN decides; whoever speaks HTTP is told in a word what is known of them.
+    pub alpn_address: SocketAddr,
     pub ca: Ca,
     /// Added to the system's time.
     clock_ms: Arc<AtomicI64>,
@@ -82,16 +84,27 @@ impl Server {
         let (shutdown, down) = watch::channel(false);
         let mut serving = Vec::new();
         let mut addresses = Vec::new();
-        for door in [Door::Mqtt, Door::PlainMqtt] {
+        for door in [Door::Mqtt, Door::PlainMqtt, Door::Alpn(crate::alpn::says_who_came())] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             addresses.push(listener.local_addr().unwrap());
             serving.push(tokio::spawn(serve(listener, door, gateway.clone(), down.clone())));
         }
         let root_pem = certificate.root_pem;
-        let [address, plain_address] = addresses.try_into().unwrap();
+        let [address, plain_address, alpn_address] = addresses.try_into().unwrap();
         let ca = Ca::new("factory", KeyAlgorithm::EcP256).unwrap();
-        let server =
-            Self { services, gateway, address, plain_address, ca, clock_ms, root_pem, shutdown, serving, _dir: dir };
+        let server = Self {
+            services,
+            gateway,
+            address,
+            plain_address,
+            alpn_address,
+            ca,
+            clock_ms,
+            root_pem,
+            shutdown,
+            serving,
+            _dir: dir,
+        };
         server.register_ca().await;
         server
     }
@@ -192,8 +205,13 @@ impl Server {
         iot.delete_policy_version(&self.op(), input).await.unwrap();
     }
 
+    /// Without a certificate.
+    pub fn tls_of_nobody(&self) -> ClientTls {
+        ClientTls::new(&self.root_pem, "localhost").unwrap()
+    }
+
     pub fn tls(&self, device: &Device) -> ClientTls {
-        ClientTls::new(&self.root_pem, "localhost").unwrap().with_device(device, &[&self.ca]).unwrap()
+        self.tls_of_nobody().with_device(device, &[&self.ca]).unwrap()
     }
 
     pub async fn connect(&self, device: &Device, connect: Connect) -> Result<MqttClient, Error> {

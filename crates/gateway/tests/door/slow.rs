@@ -28,7 +28,7 @@ const BETWEEN_BYTES: Duration = Duration::from_secs(1);
 const CLOSING_S: u64 = 4;
 
 /// Sends `bytes` one by one, then nothing, until the door ends the connection; how long that took.
-async fn dripped(stream: impl AsyncRead + AsyncWrite, bytes: &[u8]) -> Duration {
+pub async fn dripped(stream: impl AsyncRead + AsyncWrite, bytes: &[u8]) -> Duration {
     tokio::time::pause();
     let from = Instant::now();
     let (mut reading, mut writing) = tokio::io::split(stream);
@@ -55,7 +55,7 @@ async fn dripped(stream: impl AsyncRead + AsyncWrite, bytes: &[u8]) -> Duration 
     took
 }
 
-fn check_took(name: &str, took: Duration, expected_s: u64) {
+pub fn check_took(name: &str, took: Duration, expected_s: u64) {
     assert!((expected_s.saturating_sub(1)..=expected_s + CLOSING_S).contains(&took.as_secs()), "{name}: {took:?}");
 }
 
@@ -124,7 +124,7 @@ async fn who_is_slow_in_the_handshake_has_its_time_and_no_more() {
     server.stop().await;
 }
 
-async fn check_recorded(server: &Server, source: u8, reason: &str) {
+pub async fn check_recorded(server: &Server, source: u8, reason: &str) {
     let filter = AdmissionFilter { source: Some(format!("127.0.1.{source}")), ..AdmissionFilter::default() };
     server.await_record(&filter, reason).await;
 }
@@ -203,13 +203,12 @@ async fn a_packet_that_never_ends_ends_with_the_keep_alive() {
 /// What the kernel holds both ways on loopback, and what the door holds; a door that went on reading would take more.
 const TAKEN_BYTES_MAX: usize = 64 << 20;
 
-/// How much a client that asks and does not listen gets rid of.
-async fn asked(mut stream: impl AsyncWrite + Unpin) -> usize {
-    let pings = [0xc0, 0].repeat(8 * 1024);
+/// How much a client that asks this and does not listen gets rid of.
+pub async fn asked(mut stream: impl AsyncWrite + Unpin, pings: &[u8]) -> usize {
     tokio::time::pause();
     let mut taken = 0;
-    while let Ok(count) = stream.write(&pings).await {
-        taken += count;
+    while stream.write_all(pings).await.is_ok() {
+        taken += pings.len();
         assert!(taken < TAKEN_BYTES_MAX, "the door goes on reading");
         if stream.flush().await.is_err() {
             break;
@@ -224,11 +223,12 @@ async fn asked(mut stream: impl AsyncWrite + Unpin) -> usize {
 async fn who_asks_and_never_listens_is_held_back_and_let_go() {
     let server = Server::start().await;
     let device = server.device(&allow_all()).await;
+    let pings = [0xc0, 0].repeat(8 * 1024);
     let stream = connected(shaken(&server, &device, 51).await, "deaf").await;
-    assert!(asked(stream).await > 0);
+    assert!(asked(stream, &pings).await > 0);
     check_recorded(&server, 51, "KEEP_ALIVE_TIMEOUT").await;
     let socket = connect_from([127, 0, 1, 52], server.plain_address).await;
-    assert!(asked(connected(socket, "deaf").await).await > 0);
+    assert!(asked(connected(socket, "deaf").await, &pings).await > 0);
     check_recorded(&server, 52, "KEEP_ALIVE_TIMEOUT").await;
     server.await_no_connection().await;
     server.stop().await;

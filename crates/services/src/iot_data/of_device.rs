@@ -1,15 +1,18 @@
-//! Publish by HTTPS with a client certificate: the certificate's IoT policies judge it, as they judge its MQTT messages.
+//! HTTPS with a client certificate: the certificate's IoT policies judge it, as they judge its MQTT.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::admission::{CertificateStatus, Refusal, ServerName};
-use domain::iot_policy::{ConnectionFacts, IotAction};
+use domain::iot_policy::{ConnectionFacts, IotAction, judge};
 use domain::x509::Certificate;
 
 use super::IotData;
 use super::publish::Published;
-use super::shapes::PublishRequest;
+use super::shapes::{
+    GetRetainedMessageRequest, GetRetainedMessageResponse, ListRetainedMessagesRequest, ListRetainedMessagesResponse,
+    PublishRequest,
+};
 use crate::Error;
 use crate::admission::Refused;
 
@@ -27,8 +30,14 @@ pub struct HttpsDevice {
 #[derive(Debug)]
 pub struct DeviceRefused {
     pub error: Error,
-    /// `None` where the message is at fault, and not the device's rights.
+    /// `None` where the request is at fault, and not the device's rights.
     pub refused: Option<Refused>,
+}
+
+impl From<Error> for DeviceRefused {
+    fn from(error: Error) -> Self {
+        Self { error, refused: None }
+    }
 }
 
 impl IotData {
@@ -38,17 +47,43 @@ impl IotData {
         request_id: &str,
         input: PublishRequest,
     ) -> Result<Published, DeviceRefused> {
-        self.judge_device(device, &input).map_err(|refused| DeviceRefused {
+        let actions: &[IotAction] = match input.retain {
+            Some(true) => &[IotAction::Publish, IotAction::RetainPublish],
+            _ => &[IotAction::Publish],
+        };
+        self.authorize_device(device, actions, &input.topic)?;
+        let principal = device.certificate.id().to_string();
+        Ok(self.publish_authorized(input, principal, request_id).await?)
+    }
+
+    pub fn get_retained_message_of_device(
+        &self,
+        device: &HttpsDevice,
+        input: &GetRetainedMessageRequest,
+    ) -> Result<GetRetainedMessageResponse, DeviceRefused> {
+        self.authorize_device(device, &[IotAction::GetRetainedMessage], &input.topic)?;
+        Ok(self.retained_message(input)?)
+    }
+
+    pub fn list_retained_messages_of_device(
+        &self,
+        device: &HttpsDevice,
+        input: &ListRetainedMessagesRequest,
+    ) -> Result<ListRetainedMessagesResponse, DeviceRefused> {
+        self.authorize_device(device, &[IotAction::ListRetainedMessages], "")?;
+        Ok(self.retained_messages(input)?)
+    }
+
+    fn authorize_device(&self, device: &HttpsDevice, actions: &[IotAction], topic: &str) -> Result<(), DeviceRefused> {
+        self.judge_device(device, actions, topic).map_err(|refused| DeviceRefused {
             // AWS gives nothing of the policies away.
             error: Error::new("ForbiddenException", "Forbidden"),
             refused: Some(refused),
-        })?;
-        let principal = device.certificate.id().to_string();
-        let published = self.publish_authorized(input, principal, request_id).await;
-        published.map_err(|error| DeviceRefused { error, refused: None })
+        })
     }
 
-    fn judge_device(&self, device: &HttpsDevice, input: &PublishRequest) -> Result<(), Refused> {
+    /// By the policies as they are: a request is no connection, and nothing of it is worked out beforehand.
+    fn judge_device(&self, device: &HttpsDevice, actions: &[IotAction], topic: &str) -> Result<(), Refused> {
         self.services.judge_request(&device.certificate, device.server_name)?;
         let certificate = device.certificate.id();
         let refused = |refusal| Refused { refusal, ca: None, status: Some(CertificateStatus::Active) };
@@ -70,11 +105,12 @@ impl IotData {
             connect_attributes: Vec::new(),
             last_will_topic_arn: None,
         };
-        let permissions = standing.permissions(&facts);
-        let must_allow = |action| self.services.must_allow(&permissions, action, &input.topic).map_err(refused);
-        must_allow(IotAction::Publish)?;
-        if input.retain == Some(true) {
-            must_allow(IotAction::RetainPublish)?;
+        for action in actions {
+            let resource = self.services.inner.resource_scope.arn(*action, topic);
+            let decision = judge(&standing.policies, *action, &resource, &facts, &standing.things);
+            if let Some(refusal) = self.services.refusal(decision, *action, topic) {
+                return Err(refused(refusal));
+            }
         }
         Ok(())
     }

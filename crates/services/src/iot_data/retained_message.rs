@@ -1,4 +1,4 @@
-//! Retained messages as operators read them. Publish and devices write them.
+//! Retained messages as they are read over HTTPS. Publish and devices write them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,6 +29,24 @@ impl IotData {
         let config = self.services.config();
         let arn = Arn::new("iot", &config.region, &config.account, &format!("topic/{}", input.topic));
         self.authorize(op, "iot:GetRetainedMessage", arn.as_str())?;
+        self.retained_message(&input)
+    }
+
+    /// In the order of the topics.
+    pub async fn list_retained_messages(
+        &self,
+        op: &Op,
+        input: ListRetainedMessagesRequest,
+    ) -> Result<ListRetainedMessagesResponse, Error> {
+        self.authorize(op, "iot:ListRetainedMessages", "*")?;
+        self.retained_messages(&input)
+    }
+
+    /// What follows once it is settled that the principal may.
+    pub(super) fn retained_message(
+        &self,
+        input: &GetRetainedMessageRequest,
+    ) -> Result<GetRetainedMessageResponse, Error> {
         let topic = TopicName::parse(&input.topic).map_err(|err| invalid(format!("The topic is refused: {err}.")))?;
         let Some(found) = self.services.inner.broker.retained(&topic) else {
             let message = format!("The topic {topic} has no retained message.");
@@ -43,13 +61,11 @@ impl IotData {
         })
     }
 
-    /// In the order of the topics.
-    pub async fn list_retained_messages(
+    /// The same of the list.
+    pub(super) fn retained_messages(
         &self,
-        op: &Op,
-        input: ListRetainedMessagesRequest,
+        input: &ListRetainedMessagesRequest,
     ) -> Result<ListRetainedMessagesResponse, Error> {
-        self.authorize(op, "iot:ListRetainedMessages", "*")?;
         let size = input.max_results.map_or(PAGE_DEFAULT, |size| usize::try_from(size).unwrap_or(1));
         let size = size.clamp(1, PAGE_MAX);
         let after = input.next_token.as_deref().map(read_token).transpose()?;

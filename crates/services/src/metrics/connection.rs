@@ -56,6 +56,7 @@ struct AtListener {
 #[derive(Debug)]
 pub struct ConnectionMetrics {
     listeners: [AtListener; Listener::ALL.len()],
+    websockets: Counter,
     /// Have said hello and wait for their turn.
     pub handshakes_waiting: Gauge,
     pub handshakes_running: Gauge,
@@ -75,6 +76,7 @@ impl Default for ConnectionMetrics {
     fn default() -> Self {
         Self {
             listeners: Default::default(),
+            websockets: Counter::default(),
             handshakes_waiting: Gauge::default(),
             handshakes_running: Gauge::default(),
             handshake_wait: Histogram::new(QUICK_US),
@@ -95,6 +97,11 @@ impl ConnectionMetrics {
         let at = self.listeners.get(listener as usize)?;
         at.accepted.add(1);
         Some(at.open.enter())
+    }
+
+    /// At whatever port, after its HTTP request.
+    pub fn websocket_opened(&self) {
+        self.websockets.add(1);
     }
 
     /// A CONNACK that welcomes; `time` is that from the whole CONNECT.
@@ -148,6 +155,8 @@ impl ConnectionMetrics {
             "TLS handshakes refused for the certificate (AWS: Connection.AuthNError).",
         )
         .sample(&[("outcome", "AuthNError"), ("protocol", "MQTT")], self.unauthenticated.value());
+        page.counter("landfall_websockets_opened_total", "WebSockets for MQTT, on whatever port.")
+            .sample(&[], self.websockets.value());
         page.counter(
             "landfall_connections_refused_total",
             "Connections refused before CONNACK, by the admission record's reason.",
