@@ -47,6 +47,10 @@ pub(crate) fn handshake(head: &Head) -> Result<Handshake, (Answer, String)> {
     if !has_token(head, "upgrade", "websocket") || !has_token(head, "connection", "upgrade") {
         return refuse(400, "The request has no Upgrade: websocket and Connection: Upgrade.");
     }
+    // What follows would be a body to one reader and frames to another.
+    if head.header("transfer-encoding").is_some() || head.header("content-length").is_some_and(|bytes| bytes != "0") {
+        return refuse(400, "The request has a body, and one for a WebSocket has none.");
+    }
     if head.header("sec-websocket-version") != Some(VERSION) {
         let why = "Sec-WebSocket-Version is not 13.";
         return Err((plain(426, why).with("sec-websocket-version", VERSION), why.to_owned()));

@@ -28,6 +28,9 @@ use crate::{Sentence, banner, doors, open_files, service_manager, surroundings};
 /// again a second later, and later still. (The library's default is 128.)
 const BACKLOG: u32 = 4096;
 
+/// From here on Linux lets everybody listen, unless it is set otherwise.
+const UNPRIVILEGED_PORT: u16 = 1024;
+
 /// A worker that nobody has called for this long ends.
 const WORKER_IDLE: Duration = Duration::from_secs(300);
 
@@ -290,9 +293,36 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn bind(name: &str, addr: SocketAddr) -> Result<TcpListener, Sentence> {
-    listen(addr).map_err(|err| format!("{name} {addr}: {err}. Choose another address; port 0 takes a free one.").into())
+    listen(addr).map_err(|err| cannot_bind(name, addr, &err).into())
+}
+
+fn cannot_bind(name: &str, addr: SocketAddr, err: &io::Error) -> String {
+    if err.kind() == io::ErrorKind::PermissionDenied && addr.port() < UNPRIVILEGED_PORT {
+        return format!(
+            "{name} {addr}: {err}. A port below {UNPRIVILEGED_PORT} wants the capability CAP_NET_BIND_SERVICE; \
+             docs/running.md says how to give it, or choose another port."
+        );
+    }
+    format!("{name} {addr}: {err}. Choose another address; port 0 takes a free one.")
 }
 
 fn address(listener: &TcpListener) -> Result<SocketAddr, Sentence> {
     listener.local_addr().map_err(|err| err.to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_port_from_us_says_what_to_do() {
+        for (port, kind, remedy) in [
+            (443, io::ErrorKind::PermissionDenied, "CAP_NET_BIND_SERVICE"),
+            (8443, io::ErrorKind::PermissionDenied, "port 0 takes a free one"),
+            (443, io::ErrorKind::AddrInUse, "port 0 takes a free one"),
+        ] {
+            let said = cannot_bind("alpn_addr", SocketAddr::from(([0, 0, 0, 0], port)), &kind.into());
+            assert!(said.starts_with(&format!("alpn_addr 0.0.0.0:{port}: ")) && said.contains(remedy), "{said}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod server;
 mod sessions;
+mod upgrade;
 
 use api::ApiCell;
 use domain::sigv4::Credentials;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use api::{Api, ApiCell, Limits, MqttDoor, MqttDoors, Settings, Surroundings};
+use api::{Api, ApiCell, Limits, Settings, Surroundings};
 use broker::{Broker, BrokerLimits, WallClock};
 use domain::Timestamp;
 use domain::sigv4::{Credentials, Request, sign};
@@ -18,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::upgrade::Knocks;
+
 /// From one address, which all clients here have.
 pub const CONNECTIONS_MAX: usize = 100;
 
@@ -29,6 +31,8 @@ pub struct Server {
     pub api: Api,
     /// What a function's worker would call.
     pub calls: AwsCalls,
+    /// There is no device door behind this one.
+    pub knocks: Knocks,
     now_s: Arc<AtomicI64>,
     shutdown: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
@@ -47,7 +51,7 @@ impl Reply {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 
-    fn parse(bytes: &[u8]) -> Self {
+    pub fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").expect("an HTTP answer");
         let mut lines = head.lines();
@@ -109,8 +113,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (shutdown, ending) = watch::channel(false);
-        let serving = Some(tokio::spawn(api::serve(listener, api.clone(), None, no_devices(), ending)));
-        Self { address, api, calls: cell.aws_calls(), now_s, shutdown, serving, _directory: directory }
+        let knocks = Knocks::default();
+        let serving = Some(tokio::spawn(api::serve(listener, api.clone(), None, knocks.doors(), ending)));
+        Self { address, api, calls: cell.aws_calls(), knocks, now_s, shutdown, serving, _directory: directory }
     }
 
     pub async fn stop(&mut self) {
@@ -143,6 +148,11 @@ impl Server {
     ) -> Reply {
         let head = signed_head(credentials, region, service, request, headers, body, self.now());
         self.raw(&format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())).await
+    }
+
+    /// Signed, and without its end.
+    pub fn head(&self, credentials: &Credentials, service: &str, request: &str, headers: &[(&str, &str)]) -> String {
+        signed_head(credentials, "us-east-1", service, request, headers, "", self.now())
     }
 
     /// A signed head that announces a body which does not come.
@@ -194,10 +204,4 @@ fn signed_head(
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head
-}
-
-/// There is no device door behind this one.
-fn no_devices() -> MqttDoors {
-    let door = MqttDoor(Arc::new(|_, _| Box::pin(async {})));
-    MqttDoors(Arc::new(move |_, _| door.clone()))
 }

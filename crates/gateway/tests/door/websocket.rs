@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use domain::x509::Certificate;
+use fleet::Device;
 use futures_util::{SinkExt as _, StreamExt as _};
 use gateway::{Limits, UpgradedStream, WebSocketHolder};
 use mqtt::packet::{Connect, ReasonCode};
@@ -20,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::DEADLINE;
-use crate::server::Server;
+use crate::server::{Server, allow_all};
 
 /// The account's root on a WebSocket, and the door's side of it.
 struct Client {
@@ -33,17 +35,20 @@ struct Client {
 impl Client {
     /// `role` is whose frames the client sends: a client's are masked.
     async fn open(server: &Server, role: Role) -> Self {
+        let caller = Caller::Root { access_key_id: "AKIAROOT".to_owned() };
+        let via = Via { source_ip: IpAddr::from([127, 0, 0, 1]), is_tls: false };
+        Self::open_for(server, WebSocketHolder::Signer(Signer { caller, via }), role).await
+    }
+
+    async fn open_for(server: &Server, holder: WebSocketHolder, role: Role) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let local = listener.local_addr().unwrap();
         let (near, accepted) = tokio::join!(TcpStream::connect(local), listener.accept());
         let (far, source) = accepted.unwrap();
-        let caller = Caller::Root { access_key_id: "AKIAROOT".to_owned() };
-        let via = Via { source_ip: IpAddr::from([127, 0, 0, 1]), is_tls: false };
         let (shutdown, down) = watch::channel(false);
         let serving = tokio::spawn({
             let (gateway, peer) = (server.gateway.clone(), server.gateway.peer(source, local));
             async move {
-                let holder = WebSocketHolder::Signer(Signer { caller, via });
                 gateway.serve_websocket(UpgradedStream::Tcp(far), Bytes::new(), holder, peer, down).await;
             }
         });
@@ -90,6 +95,10 @@ impl Client {
         timeout(DEADLINE, self.serving).await.unwrap().unwrap();
         code
     }
+}
+
+fn of_certificate(device: &Device) -> WebSocketHolder {
+    WebSocketHolder::Certificate(Box::new(Certificate::from_der(device.der()).unwrap()))
 }
 
 fn encoded(packets: &[Packet]) -> Bytes {
@@ -164,5 +173,27 @@ async fn a_websocket_ends_when_its_time_is_over() {
     };
     assert_eq!(code, ReasonCode::MaximumConnectTime);
     server.await_reason("old", "WEBSOCKET_TOO_OLD").await;
+    server.stop().await;
+}
+
+/// As on a port of its own: registered by CONNECT, judged by the certificate's policies, ended with its right.
+#[tokio::test]
+async fn a_certificate_is_what_it_is_without_a_websocket() {
+    let server = Server::start().await;
+    let device = server.unknown_device();
+    let mut first = Client::open_for(&server, of_certificate(&device), Role::Client).await;
+    first.say(connect("lands")).await;
+    // No CONNACK before the Close.
+    assert_eq!(first.closed().await, CloseCode::Normal);
+    server.await_reason("lands", "REGISTERED_NOW").await;
+    server.set_status(&device, "ACTIVE").await;
+    server.attach(&device, &allow_all()).await;
+    let mut second = Client::open_for(&server, of_certificate(&device), Role::Client).await;
+    second.say(connect("lands")).await;
+    assert!(matches!(second.hear().await, Packet::ConnAck(ack) if ack.code == ReasonCode::Success));
+    server.set_status(&device, "INACTIVE").await;
+    assert!(matches!(second.hear().await, Packet::Disconnect(end) if end.code == ReasonCode::NotAuthorized));
+    assert_eq!(second.closed().await, CloseCode::Normal);
+    server.await_reason("lands", "RIGHT_LOST").await;
     server.stop().await;
 }
