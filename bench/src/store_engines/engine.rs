@@ -1,4 +1,4 @@
-//! The engines under measurement, each as the store would use it: one table, one writer, small caches.
+//! The engines under measurement, each as the store would use it: a few tables, one writer, small caches.
 
 use std::path::Path;
 
@@ -8,7 +8,40 @@ use redb::{ReadableDatabase, TableDefinition};
 
 pub type Failure = Box<dyn std::error::Error>;
 
-const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Table {
+    Records,
+    /// The last three are of queues, as `store` keeps them.
+    Entries,
+    Bodies,
+    Usage,
+}
+
+impl Table {
+    const ALL: [Self; 4] = [Self::Records, Self::Entries, Self::Bodies, Self::Usage];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Records => "records",
+            Self::Entries => "queue-entries",
+            Self::Bodies => "queue-bodies",
+            Self::Usage => "queue-usage",
+        }
+    }
+
+    fn redb(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+        TableDefinition::new(self.name())
+    }
+}
+
+pub struct Write {
+    pub table: Table,
+    pub key: Vec<u8>,
+    /// `None` removes.
+    pub value: Option<Vec<u8>>,
+}
+
+pub type Item = (Vec<u8>, Vec<u8>);
 
 /// Both engines get the same cache, small enough for "30 MB at rest".
 const CACHE_BYTES: usize = 8 << 20;
@@ -48,8 +81,15 @@ fn keyspace_options() -> KeyspaceCreateOptions {
 }
 
 pub enum Engine {
-    Redb { database: redb::Database, quick_repair: bool },
-    Fjall { database: fjall::Database, keyspace: fjall::Keyspace },
+    Redb {
+        database: redb::Database,
+        quick_repair: bool,
+    },
+    /// Keyspaces in the order of `Table::ALL`.
+    Fjall {
+        database: fjall::Database,
+        keyspaces: Vec<fjall::Keyspace>,
+    },
 }
 
 impl Engine {
@@ -62,30 +102,42 @@ impl Engine {
             }),
             Variant::Fjall => {
                 let database = fjall::Database::builder(dir).cache_size(CACHE_BYTES as u64).worker_threads(1).open()?;
-                let keyspace = database.keyspace("records", keyspace_options)?;
-                Ok(Self::Fjall { database, keyspace })
+                let keyspaces = Table::ALL.into_iter().map(|table| database.keyspace(table.name(), keyspace_options));
+                let keyspaces = keyspaces.collect::<Result<_, _>>()?;
+                Ok(Self::Fjall { database, keyspaces })
             }
         }
     }
 
     /// All or nothing, on disk when it returns.
-    pub fn commit(&self, writes: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
+    pub fn commit(&self, writes: &[Write]) -> Result<(), Failure> {
         match self {
             Self::Redb { database, quick_repair } => {
                 let mut transaction = database.begin_write()?;
                 transaction.set_quick_repair(*quick_repair);
-                {
-                    let mut table = transaction.open_table(TABLE)?;
-                    for (key, value) in writes {
-                        table.insert(key.as_slice(), value.as_slice())?;
+                for table in Table::ALL {
+                    let mut of_table = writes.iter().filter(|write| write.table == table).peekable();
+                    if of_table.peek().is_none() {
+                        continue;
+                    }
+                    let mut opened = transaction.open_table(table.redb())?;
+                    for Write { key, value, .. } in of_table {
+                        match value {
+                            Some(value) => drop(opened.insert(key.as_slice(), value.as_slice())?),
+                            None => drop(opened.remove(key.as_slice())?),
+                        }
                     }
                 }
                 transaction.commit()?;
             }
-            Self::Fjall { database, keyspace } => {
+            Self::Fjall { database, keyspaces } => {
                 let mut batch = database.batch().durability(Some(PersistMode::SyncData));
-                for (key, value) in writes {
-                    batch.insert(keyspace, key.as_slice(), value.as_slice());
+                for Write { table, key, value } in writes {
+                    let keyspace = &keyspaces[*table as usize];
+                    match value {
+                        Some(value) => batch.insert(keyspace, key.as_slice(), value.as_slice()),
+                        None => batch.remove(keyspace, key.as_slice()),
+                    }
                 }
                 batch.commit()?;
             }
@@ -93,15 +145,42 @@ impl Engine {
         Ok(())
     }
 
-    /// The length of the value: enough to make the engine find and read it.
-    pub fn get(&self, key: &[u8]) -> Result<Option<usize>, Failure> {
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         match self {
             Self::Redb { database, .. } => {
-                let table = database.begin_read()?.open_table(TABLE)?;
-                let length = table.get(key)?.map(|guard| guard.value().len());
-                Ok(length)
+                let opened = match database.begin_read()?.open_table(table.redb()) {
+                    Ok(opened) => opened,
+                    Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+                    Err(error) => return Err(error.into()),
+                };
+                let value = opened.get(key)?.map(|guard| guard.value().to_vec());
+                Ok(value)
             }
-            Self::Fjall { keyspace, .. } => Ok(keyspace.get(key)?.map(|value| value.len())),
+            Self::Fjall { keyspaces, .. } => Ok(keyspaces[table as usize].get(key)?.map(|value| value.to_vec())),
+        }
+    }
+
+    /// At most so many, from one key to another.
+    pub fn range(&self, table: Table, from: &[u8], to: &[u8], most: usize) -> Result<Vec<Item>, Failure> {
+        match self {
+            Self::Redb { database, .. } => {
+                let opened = match database.begin_read()?.open_table(table.redb()) {
+                    Ok(opened) => opened,
+                    Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                    Err(error) => return Err(error.into()),
+                };
+                let mut found = Vec::new();
+                for item in opened.range::<&[u8]>(from..=to)?.take(most) {
+                    let (key, value) = item?;
+                    found.push((key.value().to_vec(), value.value().to_vec()));
+                }
+                Ok(found)
+            }
+            Self::Fjall { keyspaces, .. } => {
+                let items = keyspaces[table as usize].range(from..=to).take(most);
+                let items = items.map(|item| item.into_inner().map(|(key, value)| (key.to_vec(), value.to_vec())));
+                Ok(items.collect::<Result<_, _>>()?)
+            }
         }
     }
 }

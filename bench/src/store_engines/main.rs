@@ -1,11 +1,12 @@
-//! Measures the candidates for the store's engine: durable commits, reads, memory, and how long an open takes after
-//! SIGKILL. The result is in docs/decisions/0001-storage-engine.md.
+//! Measures the candidates for the store's engine: durable commits, reads, memory, queue traffic, and how long an open takes
+//! after SIGKILL. The result is in docs/decisions/0001-storage-engine.md.
 //!
 //! `store-engines DIR [RECORDS]`: DIR must not exist; it is left behind for a look.
 //! Every phase is a child process of its own, so that memory and open times are those of a fresh start.
 
 mod engine;
 mod phase;
+mod queue_phase;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -14,6 +15,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use engine::{Failure, Variant};
+use queue_phase::Traffic;
 
 const RECORDS: u64 = 1_000_000;
 /// Each variant is killed so many times while it commits.
@@ -49,6 +51,13 @@ fn child(name: &str, variant: &str, dir: &Path, records: &str) -> Result<(), Fai
         "run" => phase::run(variant, dir, records),
         "open" => phase::open(variant, dir, records),
         "gets" => phase::gets(variant, dir, records),
+        "queue-fill" => queue_phase::fill(variant, dir),
+        "queue-alone" => queue_phase::traffic(variant, dir, Traffic::Alone),
+        "queue-fanout" => queue_phase::traffic(variant, dir, Traffic::FanOut),
+        "queue-group" => queue_phase::traffic(variant, dir, Traffic::Group),
+        "queue-run" => queue_phase::run(variant, dir),
+        "queue-open" => queue_phase::open(variant, dir),
+        "queue-read" => queue_phase::read(variant, dir),
         _ => Err("unknown phase".into()),
     }
 }
@@ -71,13 +80,35 @@ fn measure(dir: &Path, records: u64) -> Result<(), Failure> {
     }
     for run in &runs {
         for kill in 0..KILLS {
-            run.killed_after(Duration::from_millis(300 + 170 * kill))?;
+            run.killed_after("run", Duration::from_millis(300 + 170 * kill))?;
             run.phase("open", &mut table)?;
         }
         run.phase("gets", &mut table)?;
         table.add(run.variant, "file_after_mb", size_bytes(&run.dir)? as f64 / 1e6);
     }
+    measure_queues(&runs, &mut table)?;
     table.print();
+    Ok(())
+}
+
+/// Beside the records, in the same files.
+fn measure_queues(runs: &[Run], table: &mut Table) -> Result<(), Failure> {
+    for run in runs {
+        run.phase("queue-fill", table)?;
+    }
+    for _ in 0..ROUNDS {
+        for phase in ["queue-alone", "queue-fanout", "queue-group", "queue-read"] {
+            for run in runs {
+                run.phase(phase, table)?;
+            }
+        }
+    }
+    for run in runs {
+        for kill in 0..KILLS {
+            run.killed_after("queue-run", Duration::from_millis(300 + 170 * kill))?;
+            run.phase("queue-open", table)?;
+        }
+    }
     Ok(())
 }
 
@@ -109,8 +140,8 @@ impl Run {
     }
 
     /// SIGKILL in the middle of commits.
-    fn killed_after(&self, time: Duration) -> Result<(), Failure> {
-        let mut child = self.command("run")?.stdout(Stdio::piped()).spawn()?;
+    fn killed_after(&self, phase: &str, time: Duration) -> Result<(), Failure> {
+        let mut child = self.command(phase)?.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or("no pipe")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;

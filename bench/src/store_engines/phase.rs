@@ -4,12 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::engine::{Engine, Failure, Variant};
+use crate::engine::{Engine, Failure, Table, Variant, Write};
 
 /// About a certificate record: its PEM is most of it.
 const VALUE_BYTES: usize = 400;
 const LOAD_WRITES: u64 = 1000;
-const RATE_TIME: Duration = Duration::from_secs(5);
+pub const RATE_TIME: Duration = Duration::from_secs(5);
 const GETS: u64 = 200_000;
 
 /// Fills an empty engine.
@@ -19,7 +19,7 @@ pub fn load(variant: Variant, dir: &Path, records: u64) -> Result<(), Failure> {
     let started = Instant::now();
     for first in (0..records).step_by(LOAD_WRITES as usize) {
         let writes: Vec<_> =
-            (first..records.min(first + LOAD_WRITES)).map(|index| (key(index), values.value())).collect();
+            (first..records.min(first + LOAD_WRITES)).map(|index| record(index, values.value())).collect();
         engine.commit(&writes)?;
     }
     println!("load_s {:.1}", started.elapsed().as_secs_f64());
@@ -66,7 +66,7 @@ pub fn open(variant: Variant, dir: &Path, records: u64) -> Result<(), Failure> {
     let empty_mb = memory_mb("RssAnon:");
     let started = Instant::now();
     let engine = Engine::open(variant, dir)?;
-    engine.get(&key(records / 2))?.ok_or("a record is missing after the crash")?;
+    engine.get(Table::Records, &key(records / 2))?.ok_or("a record is missing after the crash")?;
     let open_ms = started.elapsed().as_secs_f64() * 1000.0;
     println!("open_ms {open_ms:.1} rest_mb {:.1}", memory_mb("RssAnon:") - empty_mb);
     Ok(())
@@ -81,7 +81,7 @@ pub fn gets(variant: Variant, dir: &Path, records: u64) -> Result<(), Failure> {
         for pass in 0..2 {
             let started = Instant::now();
             for _ in 0..GETS {
-                engine.get(&key(random.below(span)))?.ok_or("a record is missing")?;
+                engine.get(Table::Records, &key(random.below(span)))?.ok_or("a record is missing")?;
             }
             if pass == 1 {
                 elapsed = started.elapsed();
@@ -93,8 +93,12 @@ pub fn gets(variant: Variant, dir: &Path, records: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-fn random_writes(random: &mut Random, records: u64, count: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
-    (0..count).map(|_| (key(random.below(records)), random.value())).collect()
+fn random_writes(random: &mut Random, records: u64, count: u64) -> Vec<Write> {
+    (0..count).map(|_| record(random.below(records), random.value())).collect()
+}
+
+fn record(index: u64, value: Vec<u8>) -> Write {
+    Write { table: Table::Records, key: key(index), value: Some(value) }
 }
 
 /// Spread like certificate ids: neighbours in time are not neighbours in the tree.
@@ -104,7 +108,7 @@ fn key(index: u64) -> Vec<u8> {
 }
 
 /// A field of /proc/self/status, in megabytes; 0 where the system has none.
-fn memory_mb(field: &str) -> f64 {
+pub fn memory_mb(field: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse::<f64>().ok());
@@ -112,7 +116,7 @@ fn memory_mb(field: &str) -> f64 {
 }
 
 /// Processor time of this process and its threads, in microseconds, as the kernel counts it: in ticks of 10 ms.
-fn cpu_us() -> f64 {
+pub fn cpu_us() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     // User and system time are the fields 14 and 15; the name is the second.
@@ -120,7 +124,7 @@ fn cpu_us() -> f64 {
 }
 
 /// xorshift64*: repeatable, and no dependency.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -130,7 +134,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
