@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 const DEVICE: &str = include_str!("data/paho_device.py");
 const AWAY: &str = include_str!("data/sessions_away.py");
 const PAHO: &str = include_str!("data/sessions_paho.py");
+const SDK: &str = include_str!("data/sessions_sdk.py");
 const JAVASCRIPT: &str = include_str!("data/sessions.js");
 
 struct Place {
@@ -95,6 +96,47 @@ async fn paho_finds_sessions_retained_messages_groups_and_wills() {
     let plain: std::net::SocketAddr = place.server.fact("plain_mqtt_addr").parse().expect("an address");
     let script = format!("PLACE = {}\nPLACE['plain'] = {}\n{DEVICE}\n{PAHO}", place.place(), plain.port());
     assert_eq!(place.aws().python(&script), json!({}));
+}
+
+#[tokio::test]
+async fn the_device_sdk_finds_retained_messages_groups_and_wills() {
+    let place = Place::start().await;
+    assert_eq!(place.aws().python(&format!("PLACE = {}\n{SDK}", place.place())), json!({}));
+}
+
+/// mosquitto is killed: its will comes, in 3.1.1 at once, in 5 after its delay or when its session ends, and not at all when
+/// it is back before.
+#[tokio::test]
+async fn mosquittos_wills_come_at_their_time() {
+    let place = Place::start().await;
+    let will = ["--will-topic", "ok/will", "--will-payload", "my last", "--will-qos", "1"];
+    let three = place.mosquitto("mqttv311");
+    let five = place.mosquitto("mqttv5").with_arguments(&["-c", "-x", "3600"]);
+    let delayed =
+        |s: &str| five.clone().with_arguments(&will).with_arguments(&["-D", "will", "will-delay-interval", s]);
+    let kept = |mosquitto: &Mosquitto, count| mosquitto.subscribe("hears", "ok/will", count);
+    let hears = three.clone().with_arguments(&["-c"]);
+    kept(&hears.clone().with_arguments(&["-E"]), 1).finish(PATIENCE).must_succeed();
+    let dies = |mosquitto: &Mosquitto| {
+        let running = mosquitto.clone().with_arguments(&["-d"]).subscribe("dies", "ok/dies", 1);
+        running.wait_for_stdout("Subscribed", PATIENCE);
+        drop(running);
+    };
+    for mosquitto in [three.clone().with_arguments(&will), delayed("0"), delayed("1")] {
+        dies(&mosquitto);
+        let heard = kept(&hears, 1).finish(PATIENCE).must_succeed();
+        assert_eq!(heard.stdout, "ok/will my last\n");
+    }
+    dies(&delayed("3000"));
+    // Its session goes on without a will; when it ends, nothing comes.
+    five.clone().with_arguments(&["-E"]).subscribe("dies", "ok/dies", 1).finish(PATIENCE).must_succeed();
+    let clean = place.mosquitto("mqttv5").with_arguments(&["-E"]);
+    clean.subscribe("dies", "ok/dies", 1).finish(PATIENCE).must_succeed();
+    three.publish("says", "ok/will", "none before").must_succeed();
+    assert_eq!(kept(&hears, 1).finish(PATIENCE).must_succeed().stdout, "ok/will none before\n");
+    dies(&delayed("3000"));
+    clean.subscribe("dies", "ok/dies", 1).finish(PATIENCE).must_succeed();
+    assert_eq!(kept(&hears, 1).finish(PATIENCE).must_succeed().stdout, "ok/will my last\n");
 }
 
 /// mosquitto's own view of retained messages and groups.
