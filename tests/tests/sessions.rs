@@ -1,7 +1,9 @@
 //! Sessions that outlive their connections and the server, retained messages, shared subscriptions and wills, with the
 //! clients that devices use, in MQTT 3.1.1 and 5. The scripts assert by themselves.
 
+use fleet::MqttClient;
 use landfall_tests::{Aws, DataDir, FieldDevice, Mosquitto, Options, PATIENCE, Server};
+use mqtt::Qos;
 use serde_json::{Value, json};
 
 const DEVICE: &str = include_str!("data/paho_device.py");
@@ -117,26 +119,36 @@ async fn mosquittos_wills_come_at_their_time() {
     let kept = |mosquitto: &Mosquitto, count| mosquitto.subscribe("hears", "ok/will", count);
     let hears = three.clone().with_arguments(&["-c"]);
     kept(&hears.clone().with_arguments(&["-E"]), 1).finish(PATIENCE).must_succeed();
-    let dies = |mosquitto: &Mosquitto| {
-        let running = mosquitto.clone().with_arguments(&["-d"]).subscribe("dies", "ok/dies", 1);
-        running.wait_for_stdout("Subscribed", PATIENCE);
-        drop(running);
-    };
-    for mosquitto in [three.clone().with_arguments(&will), delayed("0"), delayed("1")] {
-        dies(&mosquitto);
+    let mut watches = place.device.connect(&place.server).await.expect("CONNACK");
+    watches.subscribe("$aws/events/presence/connected/dies", Qos::AtLeastOnce).await.expect("SUBACK");
+    for (what, mosquitto) in
+        [("3.1.1", three.clone().with_arguments(&will)), ("at once", delayed("0")), ("delayed", delayed("1"))]
+    {
+        println!("{what}");
+        dies(&mosquitto, &mut watches).await;
         let heard = kept(&hears, 1).finish(PATIENCE).must_succeed();
         assert_eq!(heard.stdout, "ok/will my last\n");
     }
-    dies(&delayed("3000"));
+    dies(&delayed("3000"), &mut watches).await;
     // Its session goes on without a will; when it ends, nothing comes.
     five.clone().with_arguments(&["-E"]).subscribe("dies", "ok/dies", 1).finish(PATIENCE).must_succeed();
     let clean = place.mosquitto("mqttv5").with_arguments(&["-E"]);
     clean.subscribe("dies", "ok/dies", 1).finish(PATIENCE).must_succeed();
     three.publish("says", "ok/will", "none before").must_succeed();
     assert_eq!(kept(&hears, 1).finish(PATIENCE).must_succeed().stdout, "ok/will none before\n");
-    dies(&delayed("3000"));
+    for _ in ["came back", "ended its session"] {
+        watches.next_message().await.expect("an event");
+    }
+    dies(&delayed("3000"), &mut watches).await;
     clean.subscribe("dies", "ok/dies", 1).finish(PATIENCE).must_succeed();
     assert_eq!(kept(&hears, 1).finish(PATIENCE).must_succeed().stdout, "ok/will my last\n");
+}
+
+/// SIGKILL, once it is connected: what it prints comes late.
+async fn dies(mosquitto: &Mosquitto, watches: &mut MqttClient) {
+    let running = mosquitto.subscribe("dies", "ok/dies", 1);
+    watches.next_message().await.expect("an event");
+    drop(running);
 }
 
 /// mosquitto's own view of retained messages and groups.
