@@ -166,6 +166,19 @@ async fn alpn_decides() {
     }
 }
 
+/// A place at the devices' port is not for those who only ask and ask.
+#[tokio::test]
+async fn who_is_refused_by_https_is_let_go() {
+    let place = place(&[]).await;
+    for asked in ["POST /topics/ok/t", "GET /mqtt", "GET /_landfall/health", "GET /"] {
+        let twice = format!("{asked} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n").repeat(2);
+        let finished = place.openssl().s_client(place.port("alpn_addr"), "-quiet", twice.as_bytes());
+        let said = finished.text().to_ascii_lowercase();
+        assert_eq!(said.matches("http/1.1 4").count(), 1, "{asked}: {said}");
+        assert!(said.contains("connection: close"), "{asked}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn https_with_a_client_certificate_publishes() {
     let place = place(&[]).await;

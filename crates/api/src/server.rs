@@ -248,7 +248,10 @@ async fn respond_as(
     let mut response = response(answer, &request_id);
     // A proxy in front may have counted the body by a Content-Length that stood beside it: what follows on this connection
     // could be anybody's. (RFC 9112 section 6.3)
-    if parts.headers.contains_key(TRANSFER_ENCODING) {
+    let is_ambiguous = parts.headers.contains_key(TRANSFER_ENCODING);
+    // A stranger who asks and asks would keep a device's place for nothing.
+    let is_let_go = matches!(entrance.kind, Kind::Devices(_)) && response.status().is_client_error();
+    if is_ambiguous || is_let_go {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -14,6 +14,7 @@ mod presence;
 mod rates;
 mod resumption;
 mod server;
+mod signers;
 mod slow;
 mod websocket;
 

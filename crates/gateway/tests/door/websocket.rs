@@ -24,8 +24,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::DEADLINE;
 use crate::server::{Server, allow_all};
 
-/// The account's root on a WebSocket, and the door's side of it.
-struct Client {
+/// Somebody on a WebSocket, and the door's side of it.
+pub struct Client {
     socket: WebSocketStream<TcpStream>,
     input: BytesMut,
     serving: JoinHandle<()>,
@@ -33,14 +33,18 @@ struct Client {
 }
 
 impl Client {
-    /// `role` is whose frames the client sends: a client's are masked.
+    /// The account's root. `role` is whose frames the client sends: a client's are masked.
     async fn open(server: &Server, role: Role) -> Self {
         let caller = Caller::Root { access_key_id: "AKIAROOT".to_owned() };
         let via = Via { source_ip: IpAddr::from([127, 0, 0, 1]), is_tls: false };
-        Self::open_for(server, WebSocketHolder::Signer(Signer { caller, via }), role).await
+        Self::open_as(server, WebSocketHolder::Signer(Signer { caller, via }), role).await
     }
 
-    async fn open_for(server: &Server, holder: WebSocketHolder, role: Role) -> Self {
+    pub async fn open_for(server: &Server, holder: WebSocketHolder) -> Self {
+        Self::open_as(server, holder, Role::Client).await
+    }
+
+    async fn open_as(server: &Server, holder: WebSocketHolder, role: Role) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let local = listener.local_addr().unwrap();
         let (near, accepted) = tokio::join!(TcpStream::connect(local), listener.accept());
@@ -64,11 +68,11 @@ impl Client {
         client
     }
 
-    async fn say(&mut self, bytes: Bytes) {
+    pub async fn say(&mut self, bytes: Bytes) {
         self.socket.send(Message::Binary(bytes)).await.unwrap();
     }
 
-    async fn hear(&mut self) -> Packet {
+    pub async fn hear(&mut self) -> Packet {
         let mut decoder = Decoder::for_client(Version::V5, 1 << 20);
         loop {
             if let Some(packet) = decoder.decode(&mut self.input).unwrap() {
@@ -80,6 +84,11 @@ impl Client {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    pub async fn ping(&mut self) {
+        self.say(encoded(&[Packet::PingReq])).await;
+        assert!(matches!(self.hear().await, Packet::PingResp));
     }
 
     /// The code of the server's Close, and the end of the connection behind it.
@@ -109,7 +118,7 @@ fn encoded(packets: &[Packet]) -> Bytes {
     out.freeze()
 }
 
-fn connect(client_id: &str) -> Bytes {
+pub fn connect(client_id: &str) -> Bytes {
     encoded(&[Packet::Connect(Box::new(Connect { version: Version::V5, ..Connect::new(client_id) }))])
 }
 
@@ -181,14 +190,14 @@ async fn a_websocket_ends_when_its_time_is_over() {
 async fn a_certificate_is_what_it_is_without_a_websocket() {
     let server = Server::start().await;
     let device = server.unknown_device();
-    let mut first = Client::open_for(&server, of_certificate(&device), Role::Client).await;
+    let mut first = Client::open_for(&server, of_certificate(&device)).await;
     first.say(connect("lands")).await;
     // No CONNACK before the Close.
     assert_eq!(first.closed().await, CloseCode::Normal);
     server.await_reason("lands", "REGISTERED_NOW").await;
     server.set_status(&device, "ACTIVE").await;
     server.attach(&device, &allow_all()).await;
-    let mut second = Client::open_for(&server, of_certificate(&device), Role::Client).await;
+    let mut second = Client::open_for(&server, of_certificate(&device)).await;
     second.say(connect("lands")).await;
     assert!(matches!(second.hear().await, Packet::ConnAck(ack) if ack.code == ReasonCode::Success));
     server.set_status(&device, "INACTIVE").await;
