@@ -28,7 +28,7 @@ fn tests_in(folder: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn the_page_names_tests_that_exist() {
     let mut found = BTreeSet::new();
-    for folder in ["crates/mqtt", "crates/broker", "crates/gateway/tests", "tests/tests"] {
+    for folder in ["crates/mqtt", "crates/broker", "crates/gateway", "crates/api", "tests/tests"] {
         tests_in(&Path::new(REPOSITORY).join(folder), &mut found);
     }
     let page = fs::read_to_string(Path::new(REPOSITORY).join("docs/conformance.md")).expect("the page");
