@@ -35,7 +35,7 @@ pub fn http_requests(data: &[u8]) {
     assert_eq!(Some(reading), api::read(service, &raw), "the same each time");
 }
 
-fn check_refusal(answer: &Answer) {
+pub(crate) fn check_refusal(answer: &Answer) {
     assert!((400..=501).contains(&answer.status), "{answer:?}");
     assert!(answer.body.len() <= REFUSAL_BYTES_MAX, "{} bytes", answer.body.len());
     let text = std::str::from_utf8(&answer.body).expect("answers are UTF-8");

@@ -5,6 +5,7 @@
 //! comes back is bounded, the same the second time, and true to the bytes.
 
 mod certificates;
+mod device_requests;
 mod http_requests;
 mod iam_policies;
 mod iot_policies;
@@ -19,6 +20,7 @@ mod signing_requests;
 mod stored_records;
 
 pub use certificates::certificates;
+pub use device_requests::device_requests;
 pub use http_requests::http_requests;
 pub use iam_policies::iam_policies;
 pub use iot_policies::iot_policies;
@@ -32,8 +34,9 @@ pub use signing_requests::signing_requests;
 pub use stored_records::stored_records;
 
 /// Each target under the name of its corpus and of its libFuzzer binary.
-pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+pub const TARGETS: [(&str, fn(&[u8])); 13] = [
     ("certificates", certificates),
+    ("device_requests", device_requests),
     ("http_requests", http_requests),
     ("iam_policies", iam_policies),
     ("iot_policies", iot_policies),

@@ -54,8 +54,8 @@ macro_rules! replayed {
 }
 
 replayed! {
-    certificates http_requests iam_policies iot_policies journal_segments mqtt_packets mqtt_sessions packages rule_sql
-    signatures signing_requests stored_records
+    certificates device_requests http_requests iam_policies iot_policies journal_segments mqtt_packets mqtt_sessions
+    packages rule_sql signatures signing_requests stored_records
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::model::{Operation, Service};
 use crate::websocket::{self, Handshake};
 use crate::{Api, dispatch, generated, validation};
 
-const DATA_PLANE: &Service = &generated::iot_data::SERVICE;
+pub(crate) const DATA_PLANE: &Service = &generated::iot_data::SERVICE;
 
 /// What signatures of WebSockets are scoped to.
 const WEBSOCKET_SCOPE: &str = "iotdevicegateway";
@@ -151,7 +151,7 @@ fn with_topic_in_one_segment(head: &Head) -> Head {
 }
 
 /// What is asked for, in its shape.
-fn called(head: &Head, body: &[u8]) -> Result<(&'static Operation, Value), Error> {
+pub(crate) fn called(head: &Head, body: &[u8]) -> Result<(&'static Operation, Value), Error> {
     let head = &with_topic_in_one_segment(head);
     let target = target(DATA_PLANE, head);
     let (operation, input) = read(DATA_PLANE, target, head, body).map_err(|refusal| fault(DATA_PLANE, refusal))?;

@@ -44,7 +44,7 @@ pub use limits::Limits;
 pub use message::Answer;
 pub use server::{serve, serve_device};
 pub use tls::Tls;
-pub use without_network::{Reading, call, read};
+pub use without_network::{Reading, call, open_websocket, read, read_of_device};
 
 /// What the binary knows and the services do not.
 #[derive(Clone, Debug)]

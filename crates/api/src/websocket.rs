@@ -48,7 +48,12 @@ pub(crate) fn handshake(head: &Head) -> Result<Handshake, (Answer, String)> {
         return refuse(400, "The request has no Upgrade: websocket and Connection: Upgrade.");
     }
     // What follows would be a body to one reader and frames to another.
-    if head.header("transfer-encoding").is_some() || head.header("content-length").is_some_and(|bytes| bytes != "0") {
+    let says_body = |(name, value): &(String, String)| match name.as_str() {
+        "transfer-encoding" => true,
+        "content-length" => value != "0",
+        _ => false,
+    };
+    if head.headers.iter().any(says_body) {
         return refuse(400, "The request has a body, and one for a WebSocket has none.");
     }
     if head.header("sec-websocket-version") != Some(VERSION) {
