@@ -1,11 +1,18 @@
-//! More connections than there are files or places for: who is there goes on, and it ends when they go.
+//! More connections than there are files or places for, and some that never come to a point: who is there goes on, and they
+//! end.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use fleet::TlsConnection;
 use landfall_tests::{DataDir, FieldDevice, Operator, Options, PATIENCE, Server, start};
-use serde_json::Value;
+use mqtt::packet::Connect;
+use mqtt::{Packet, Version, encode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::time::sleep;
 
 #[tokio::test]
 async fn a_server_without_files_for_more_connections_says_so_and_recovers() {
@@ -92,4 +99,98 @@ async fn ten_thousand_connections_of_one_address_leave_room_for_others() {
     while device_connections(&server) > 0 {
         assert!(Instant::now() < until, "{} connections are left", device_connections(&server));
     }
+}
+
+/// Between two bytes of who is slow: often enough to look alive.
+const BETWEEN_BYTES: Duration = Duration::from_millis(250);
+
+/// By its address it is found among the records: it says nothing else of itself.
+async fn connect_from(source: &str, server: SocketAddr) -> tokio::net::TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::new(source.parse().expect("an address"), 0)).expect("all of 127/8 is ours");
+    socket.connect(server).await.expect("a connection")
+}
+
+async fn says_nothing(server: SocketAddr, source: &str) {
+    let mut stream = connect_from(source, server).await;
+    assert!(matches!(stream.read(&mut [0; 16]).await, Ok(0) | Err(_)), "the end");
+}
+
+async fn slow_in_tls(server: SocketAddr, source: &str, bytes: &[u8]) {
+    let mut stream = connect_from(source, server).await;
+    for byte in bytes.iter().chain(std::iter::repeat(&0)) {
+        if stream.write_all(&[*byte]).await.is_err() {
+            return;
+        }
+        sleep(BETWEEN_BYTES).await;
+    }
+}
+
+/// After the handshake: `at_once`, then a byte at a time until the server has had enough.
+async fn slow_in_mqtt(mut connection: TlsConnection, at_once: &[u8], slowly: &[u8]) {
+    connection.send(at_once, "what is said at once").await.expect("sent");
+    for byte in slowly.iter().chain(std::iter::repeat(&0)) {
+        if connection.send(&[*byte], "a byte").await.is_err() {
+            return;
+        }
+        sleep(BETWEEN_BYTES).await;
+    }
+}
+
+fn connect_packet(client_id: &str) -> bytes::BytesMut {
+    let mut bytes = bytes::BytesMut::new();
+    let connect = Connect { keepalive_s: 30, ..Connect::new(client_id) };
+    encode(&Packet::Connect(Box::new(connect)), Version::V311, &mut bytes).expect("encodable");
+    bytes
+}
+
+/// In TLS, in CONNECT, in a later packet, or not at all any more: each has its time, however alive it looks, leaves its record,
+/// and keeps nobody waiting.
+#[tokio::test]
+async fn who_is_slow_is_let_go_wherever_it_is_slow() {
+    let config = "[limits]\nhandshake_timeout_s = 2\n";
+    let server = Server::start_on(&DataDir::new(), &Options { config, ..Options::default() });
+    let statements = json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }]);
+    let device = FieldDevice::active(&server, "calm", &statements).await;
+    let unknown = FieldDevice::new(&Operator::of(&server).register_ca("slow").await, "slow-in-connect");
+    let mut calm = device.connect(&server).await.expect("CONNACK");
+    let addr = server.mqtt_addr();
+    let open = async |device: &FieldDevice| {
+        TlsConnection::open(addr, &device.tls(&server), PATIENCE.saturating_mul(3)).await.expect("a handshake")
+    };
+    let (connecting, publishing, mut silent) = (open(&unknown).await, open(&device).await, open(&device).await);
+    silent.send(&connect_packet("half-open"), "CONNECT").await.expect("sent");
+    // A PUBLISH that promises 128 KiB.
+    let begun = [&connect_packet("slow-in-publish")[..], &[0x30, 0x80, 0x80, 0x08, 0, 1, b't']].concat();
+    let half_open = async {
+        let mut heard = bytes::BytesMut::new();
+        while silent.receive(&mut heard, "the end").await.is_ok() {}
+    };
+    tokio::join!(
+        says_nothing(addr, "127.0.1.1"),
+        // A record that promises 16 KiB.
+        slow_in_tls(addr, "127.0.1.2", &[22, 3, 1, 64, 0]),
+        // A CONNECT that promises 128 KiB.
+        slow_in_mqtt(connecting, &[], &[0x10, 0x80, 0x80, 0x08]),
+        slow_in_mqtt(publishing, &begun, &[]),
+        half_open,
+        async {
+            for _ in 0..40 {
+                calm.ping().await.expect("PINGRESP");
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
+    );
+    let unknown = unknown.id();
+    for (filter, reason) in [
+        (["--source", "127.0.1.1"], "HANDSHAKE_TIMEOUT"),
+        (["--source", "127.0.1.2"], "HANDSHAKE_TIMEOUT"),
+        (["--certificate", &unknown], "CONNECT_TIMEOUT"),
+        (["--client-id", "slow-in-publish"], "KEEP_ALIVE_TIMEOUT"),
+        (["--client-id", "half-open"], "KEEP_ALIVE_TIMEOUT"),
+    ] {
+        server.wait_for_record(&filter, reason);
+    }
+    calm.ping().await.expect("PINGRESP");
+    assert_eq!(device_connections(&server), 1);
 }

@@ -36,6 +36,9 @@ use crate::socket::{Reading, Turn};
 
 /// Unsent bytes at which nothing more is read: a client that only asks and never listens fills no memory.
 const OUT_PAUSES_READING_BYTES: usize = 256 * 1024;
+/// What is read of one client before all others that are ready get their turn: a millisecond of small messages. Who has always
+/// something more to say would otherwise be listened to until the runtime steps in, which counts reads and not what they bring.
+const IN_A_ROW_BYTES_MAX: usize = 64 * 1024;
 /// Until the timer looks again where the session has no deadline.
 const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
@@ -56,6 +59,7 @@ pub(super) struct Live<'a> {
     /// Of clients that have lifecycle events.
     presence: Option<Presence>,
     pub(super) meter: Meter,
+    in_a_row_bytes: usize,
     pub(super) traffic: metrics::Turn,
     pub(super) unsent: Unsent,
 }
@@ -119,6 +123,7 @@ impl<'a> Live<'a> {
             will_is_prevented,
             presence,
             meter,
+            in_a_row_bytes: 0,
             traffic,
             unsent,
         }
@@ -261,8 +266,14 @@ impl<'a> Live<'a> {
             && !self.rights.has_changed()
             && !self.timer.is_elapsed();
         if is_undisturbed && let Some(turn) = socket.turn_at_once(input, session.out(), reading).await {
+            self.in_a_row_bytes += input.len();
+            if self.in_a_row_bytes >= IN_A_ROW_BYTES_MAX {
+                self.in_a_row_bytes = 0;
+                give_way().await;
+            }
             return turn_ended(turn);
         }
+        self.in_a_row_bytes = 0;
         tokio::select! {
             biased;
             _ = shutdown.wait_for(|down| *down) => Err(End::refused(Refusal::ServerShutdown)),
