@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use mqtt::Qos;
 use mqtt::packet::Version;
-use store::{Commit, CommitError, Place, Proposed, QueueId, QueueWrite, Write};
+use store::{Commit, CommitError, Place, Proposed, QueueId, Write};
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
 use crate::message::{Delivery, Message, Published, Rare};
 use crate::publish::room_bytes;
+use crate::queued::appends;
 use crate::seat::Seat;
 use crate::table::Table;
 
@@ -65,7 +66,7 @@ impl Broker {
             && let Some(body) = message.encoded_at_most_once(Version::V5)
         {
             let to = std::mem::take(&mut receivers.to);
-            commit.queue.push(QueueWrite::Append { body: body.clone(), to });
+            commit.queue.extend(appends(body, to));
         }
         // Under the table's lock: whoever leaves it deletes its queue behind this.
         (receivers, place.propose(commit))

@@ -9,12 +9,13 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use mqtt::packet::{PacketId, Version};
 use mqtt::{Qos, TopicName};
-use store::{Commit, Expect, Place, Proposed, QueueId, QueueWrite, Write};
+use store::{Commit, Expect, Place, Proposed, QueueId, Write};
 
 use crate::broker::Broker;
 use crate::error::BrokerError;
 use crate::limits::QUEUED_OVERHEAD_BYTES;
 use crate::message::{Delivery, Message, Published, Rare};
+use crate::queued::appends;
 use crate::seat::{Durable, Seat};
 use crate::stored::{Head, INCOMING, below, incoming_row};
 use crate::table::Receiver;
@@ -246,7 +247,7 @@ impl Broker {
         if !outlay.to.is_empty()
             && let Some(body) = outlay.message.encoded_at_most_once(Version::V5)
         {
-            commit.queue.push(QueueWrite::Append { body: body.clone(), to: outlay.to.clone() });
+            commit.queue.extend(appends(body, outlay.to.clone()));
         }
         let Some((topic, serial)) = &outlay.retained else { return place.propose(commit) };
         let retained = self.retained_messages();

@@ -1,12 +1,14 @@
 //! A durable session's queue: what its connection reads from it, and what becomes of each message.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use mqtt::Qos;
 use mqtt::packet::{PacketId, Version};
 use mqtt::session::{Kept, Open, Progress as Acknowledged, SessionState};
-use store::{Commit, Expect, Position, QueueEntry, QueueRead, QueueWrite, Write};
+use store::{Commit, Expect, Position, QueueEntry, QueueId, QueueRead, QueueWrite, Write};
 
 use crate::broker::Broker;
 use crate::claim::{Claim, Local};
@@ -268,7 +270,20 @@ impl Broker {
     }
 }
 
-pub(crate) fn append(seat: &Seat, head: bytes::Bytes, message: &Published) -> Option<QueueWrite> {
+/// One body into these queues. A client that gets it several times, by a subscription of its own and as a member of groups, has
+/// it in its queue as often; one append has one place in each queue.
+pub(crate) fn appends(body: &Bytes, to: Vec<(QueueId, Bytes)>) -> Vec<QueueWrite> {
+    let (mut appends, mut rest) = (Vec::new(), to);
+    while !rest.is_empty() {
+        let mut named = HashSet::new();
+        let (first, again) = rest.into_iter().partition(|(queue, _)| named.insert(*queue));
+        appends.push(QueueWrite::Append { body: body.clone(), to: first });
+        rest = again;
+    }
+    appends
+}
+
+pub(crate) fn append(seat: &Seat, head: Bytes, message: &Published) -> Option<QueueWrite> {
     let body = message.encoded_at_most_once(Version::V5)?.clone();
     Some(QueueWrite::Append { body, to: vec![(seat.queue(), head)] })
 }

@@ -36,6 +36,21 @@ async fn the_connected_come_before_the_absent() {
     assert_eq!(got, ["for later"]);
 }
 
+/// By its own subscription and from each of its groups, as who is connected without a queue; and no room stays taken.
+#[tokio::test]
+async fn a_member_that_subscribes_for_itself_gets_both() {
+    let world = World::new();
+    let claim = member(&world, "a").await;
+    claim.subscribe(filter("#"), QOS1);
+    claim.subscribe(filter("$share/h/+"), QOS1);
+    claim.save().await.unwrap();
+    let large = "x".repeat(1000);
+    assert_eq!(world.say("t", &large, QOS1).await, 3);
+    assert_eq!(drain(&claim), [large.clone(), large.clone(), large]);
+    world.store.commit(vec![]).await.unwrap();
+    assert_eq!((world.broker.counters().queued_now, world.broker.counters().queued_bytes_now), (0, 0));
+}
+
 #[tokio::test]
 async fn who_is_slow_is_passed_over() {
     let world = World::new();

@@ -2,7 +2,8 @@
 //! back, take over from themselves, and the server is started again under them. A naive model says what must arrive: with
 //! QoS 1 everything at least once and in the order of its publisher, with QoS 2 everything exactly once.
 //!
-//! A seed that fails is printed; `BROKER_SIMULATION_SEED` repeats it.
+//! A seed that fails is printed; `BROKER_SIMULATION_SEED` repeats it, `BROKER_SIMULATION_SEEDS` says how many are
+//! tried.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use mqtt::Qos;
 use mqtt::packet::{Packet, Publish, Version};
 
 use crate::clients::Connection;
+use crate::random::Random;
 use crate::world::{World, filter};
 
 const SEEDS: u64 = 3;
@@ -122,7 +124,7 @@ impl Publisher {
 }
 
 async fn run(seed: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut world = World::new();
     let qos_of = |number: usize| if number.is_multiple_of(2) { Qos::AtLeastOnce } else { Qos::ExactlyOnce };
     let mut subscribers: Vec<Subscriber> = (0..SUBSCRIBERS)
@@ -189,31 +191,11 @@ fn check(subscriber: &Subscriber, publisher: &Publisher) {
 
 #[tokio::test]
 async fn nothing_is_lost_and_qos_2_comes_once() {
-    let seed = std::env::var("BROKER_SIMULATION_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = seed.map_or(1..SEEDS + 1, |seed: u64| seed..seed + 1);
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let all = number("BROKER_SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("BROKER_SIMULATION_SEED").map_or(1..all + 1, |seed| seed..seed + 1);
     for seed in seeds {
         println!("BROKER_SIMULATION_SEED={seed}");
-        run(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)).await;
-    }
-}
-
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % bound
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a mut [T]) -> &'a mut T {
-        let index = usize::try_from(self.below(of.len() as u64)).expect("small");
-        &mut of[index]
-    }
-
-    fn fork(&mut self) -> Self {
-        Random(self.below(u64::MAX - 1) + 1)
+        run(seed).await;
     }
 }

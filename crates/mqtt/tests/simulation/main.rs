@@ -1,5 +1,6 @@
 //! A client and the session that serves it, joined by a link that keeps order and is cut again and again. Every run
-//! follows from its seed, which is printed when one fails: `MQTT_SIMULATION_SEED=<seed>` runs it alone.
+//! follows from its seed, which is printed when one fails: `MQTT_SIMULATION_SEED=<seed>` runs it alone,
+//! and `MQTT_SIMULATION_SEEDS=<count>` runs more of them.
 //!
 //! What must hold: with QoS 1 every message arrives, with QoS 2 exactly once, in both directions; first arrivals keep
 //! the order of their topic; windows are never exceeded; no packet identifier stands for two messages at once.
@@ -19,8 +20,9 @@ const SEEDS: u64 = 300;
 const STEPS: usize = 600;
 
 fn simulate(version: Version) {
-    let only = std::env::var("MQTT_SIMULATION_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = only.map_or(0..SEEDS, |seed: u64| seed..seed + 1);
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let all = number("MQTT_SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("MQTT_SIMULATION_SEED").map_or(0..all, |seed| seed..seed + 1);
     for seed in seeds {
         let run = || {
             let mut world = World::new(version, Random::new(seed));

@@ -78,11 +78,7 @@ impl<'txn> QueueDraft<'txn> {
         self.position += 1;
         let position = self.position;
         let is_shared = to.len() > 1 && body.len() > INLINE_BYTES_MAX;
-        if is_shared {
-            let count = u32::try_from(to.len()).unwrap_or(u32::MAX);
-            let stored = [&count.to_be_bytes()[..], body].concat();
-            self.bodies.insert(position, stored.as_slice()).map_err(|error| sentence(self.path, error))?;
-        }
+        let mut count: u32 = 0;
         for (queue, head) in to {
             let (form, rest) = if is_shared { (SHARED, &position.to_be_bytes()[..]) } else { (INLINE, &body[..]) };
             let head_bytes = u32::try_from(head.len()).unwrap_or(u32::MAX);
@@ -90,10 +86,15 @@ impl<'txn> QueueDraft<'txn> {
             let before = self.entries.insert((queue.0, position), stored.as_slice());
             // A queue that is named twice gets the message once.
             if before.map_err(|error| sentence(self.path, error))?.is_none() {
+                count = count.saturating_add(1);
                 let usage = self.usage_of(queue.0)?;
                 usage.entries += 1;
                 usage.bytes += (head.len() + body.len()) as u64;
             }
+        }
+        if is_shared {
+            let stored = [&count.to_be_bytes()[..], body].concat();
+            self.bodies.insert(position, stored.as_slice()).map_err(|error| sentence(self.path, error))?;
         }
         Ok(())
     }
