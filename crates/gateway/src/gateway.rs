@@ -78,7 +78,7 @@ impl Gateway {
         let stream = DeviceStream::websocket(stream, received).await;
         let ends_at = Some(Instant::now() + self.inner.limits.websocket_age_max);
         let arrival = Arrival { ends_at, ..Arrival::new(stream, Profile::Aws, presented) };
-        connection::serve(self, Box::new(arrival), peer, shutdown).await;
+        connection::serve(self, Box::new(arrival), Box::new(peer), shutdown).await;
     }
 
     /// Of a request on a stream that was handed on.

@@ -109,7 +109,8 @@ pub async fn serve(
         match accepted {
             Ok((socket, source)) => match gateway.place(source.ip()) {
                 Ok(place) => {
-                    let peer = Peer::new(gateway.next_connection(), source, local);
+                    // Boxed: on its way it is an argument of one future after the other, and each keeps room for it.
+                    let peer = Box::new(Peer::new(gateway.next_connection(), source, local));
                     connections.spawn(serve_socket(
                         gateway.clone(),
                         door.clone(),
@@ -143,7 +144,7 @@ async fn serve_socket(
     gateway: Gateway,
     door: Door,
     socket: TcpStream,
-    peer: Peer,
+    peer: Box<Peer>,
     _place: Place,
     shutdown: watch::Receiver<bool>,
 ) {
@@ -171,7 +172,7 @@ async fn serve_tls(
     gateway: &Gateway,
     http: Option<&HttpHandler>,
     socket: TcpStream,
-    mut peer: Peer,
+    mut peer: Box<Peer>,
     mut shutdown: watch::Receiver<bool>,
 ) {
     // Boxed, so that what only the handshake needs is not kept for the life of the connection.
@@ -194,7 +195,7 @@ async fn serve_tls(
     match (arrived, http) {
         (Ok(Arrived::Mqtt(arrival)), _) => connection::serve(gateway, arrival, peer, shutdown).await,
         (Ok(Arrived::Http { stream, certificate }), Some(http)) => {
-            (http.0)(HttpArrival { stream, certificate, peer }, shutdown).await;
+            (http.0)(HttpArrival { stream, certificate, peer: *peer }, shutdown).await;
         }
         // Without ALPN nothing arrives as HTTP.
         (Ok(Arrived::Http { .. }), None) => {}

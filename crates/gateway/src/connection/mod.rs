@@ -108,7 +108,7 @@ struct Line {
 pub(crate) async fn serve(
     gateway: &Gateway,
     arrival: Box<Arrival>,
-    mut peer: Peer,
+    mut peer: Box<Peer>,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let uptime = Uptime(Instant::now());
