@@ -56,6 +56,15 @@ fn a_good_server_is_found_good() {
 }
 
 #[test]
+fn the_port_where_alpn_decides_is_tried_too() {
+    let server = Server::start_on(&DataDir::new(), &Options::with(&["--alpn-addr", "127.0.0.1:0"]));
+    let port = server.fact("alpn_addr").rsplit(':').next().expect("a port").to_owned();
+    let finished = doctor(&server.data_path(), &[]);
+    let line = finished.stdout.lines().find(|line| line.contains("ALPN"));
+    assert!(line.is_some_and(|line| line.starts_with("ok") && line.contains(&port)), "{}", finished.text());
+}
+
+#[test]
 fn another_servers_configuration_is_noticed() {
     let server = Server::start();
     for flags in [["--region", "eu-central-1"], ["--account-id", "210987654321"]] {

@@ -29,7 +29,7 @@ pub struct Client {
     socket: WebSocketStream<TcpStream>,
     input: BytesMut,
     serving: JoinHandle<()>,
-    _shutdown: watch::Sender<bool>,
+    shutdown: watch::Sender<bool>,
 }
 
 impl Client {
@@ -57,7 +57,7 @@ impl Client {
             }
         });
         let socket = WebSocketStream::from_raw_socket(near.unwrap(), role, None).await;
-        Self { socket, input: BytesMut::new(), serving, _shutdown: shutdown }
+        Self { socket, input: BytesMut::new(), serving, shutdown }
     }
 
     async fn connected(server: &Server, client_id: &str) -> Self {
@@ -204,5 +204,16 @@ async fn a_certificate_is_what_it_is_without_a_websocket() {
     assert!(matches!(second.hear().await, Packet::Disconnect(end) if end.code == ReasonCode::NotAuthorized));
     assert_eq!(second.closed().await, CloseCode::Normal);
     server.await_reason("lands", "RIGHT_LOST").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_shutdown_is_told_and_closes() {
+    let server = Server::start().await;
+    let mut client = Client::connected(&server, "stays").await;
+    client.shutdown.send_replace(true);
+    let answer = client.hear().await;
+    assert!(matches!(&answer, Packet::Disconnect(end) if end.code == ReasonCode::ServerShuttingDown), "{answer:?}");
+    assert_eq!(client.closed().await, CloseCode::Normal);
     server.stop().await;
 }

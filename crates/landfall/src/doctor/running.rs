@@ -1,7 +1,9 @@
 //! The server runs: both doors are tried as clients try them, and it is asked what it knows.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use domain::x509::Certificate;
 use fleet::{AwsRequest, ClientTls, TlsConnection};
 use services::inspection::Inspection;
 
@@ -33,7 +35,7 @@ pub async fn findings(settings: &Settings, run: &RunFile, data_dir: &DataDir) ->
     let mut findings = vec![Finding::of("server", health(run, data_dir).await)];
     findings.extend(another_configuration(settings, run));
     findings.push(Finding::good("API", format!("answers at {}", run.api_url)));
-    findings.extend(device_door(run).await);
+    findings.extend(device_doors(run).await);
     let now = services::Clock::system().now();
     match inspection(data_dir).await {
         Ok(inspection) => {
@@ -57,26 +59,39 @@ fn another_configuration(settings: &Settings, run: &RunFile) -> Option<Finding> 
     })
 }
 
-/// The TLS handshake up to the client's certificate, as a device makes it.
-async fn device_door(run: &RunFile) -> Vec<Finding> {
-    let addr = reachable(run.mqtt_addr);
-    let tried = async {
-        let tls = ClientTls::new(&run.root_ca_pem, &run.endpoint)?;
-        TlsConnection::open(addr, &tls, DEADLINE).await
+/// The TLS handshake up to the client's certificate, as devices make it.
+async fn device_doors(run: &RunFile) -> Vec<Finding> {
+    let tls = match ClientTls::new(&run.root_ca_pem, &run.endpoint) {
+        Ok(tls) => tls,
+        Err(err) => return vec![Finding::wrong("devices", err.to_string())],
     };
-    match tried.await {
-        Err(err) => {
-            let text = format!("{}:{} cannot be used by devices: {err}", run.endpoint, addr.port());
-            vec![Finding::wrong("devices", text)]
-        }
-        Ok(connection) => {
-            let mut findings =
-                vec![Finding::good("devices", format!("TLS answers at {}:{}", run.endpoint, addr.port()))];
-            let now = services::Clock::system().now();
-            let shown = connection.server_certificate();
-            findings.extend(shown.map(|shown| certificates::of_server("the server's", shown.not_after(), now)));
-            findings
-        }
+    let shown = device_door("devices", run, run.mqtt_addr, &tls).await;
+    let now = services::Clock::system().now();
+    let certificate = match &shown {
+        Ok((_, shown)) => shown.as_ref().map(|shown| certificates::of_server("the server's", shown.not_after(), now)),
+        Err(_) => None,
+    };
+    let mut findings = vec![shown.map_or_else(|wrong| wrong, |(good, _)| good)];
+    findings.extend(certificate);
+    if let Some(addr) = run.alpn_addr {
+        let shown = device_door("ALPN", run, addr, &tls.with_alpn("x-amzn-mqtt-ca")).await;
+        findings.push(shown.map_or_else(|wrong| wrong, |(good, _)| good));
+    }
+    findings
+}
+
+/// With the certificate that the server shows there.
+async fn device_door(
+    what: &'static str,
+    run: &RunFile,
+    addr: SocketAddr,
+    tls: &ClientTls,
+) -> Result<(Finding, Option<Certificate>), Finding> {
+    let addr = reachable(addr);
+    let place = format!("{}:{}", run.endpoint, addr.port());
+    match TlsConnection::open(addr, tls, DEADLINE).await {
+        Err(err) => Err(Finding::wrong(what, format!("{place} cannot be used by devices: {err}"))),
+        Ok(connection) => Ok((Finding::good(what, format!("TLS answers at {place}")), connection.server_certificate())),
     }
 }
 
