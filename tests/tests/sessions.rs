@@ -1,6 +1,8 @@
 //! Sessions that outlive their connections and the server, retained messages, shared subscriptions and wills, with the
 //! clients that devices use, in MQTT 3.1.1 and 5. The scripts assert by themselves.
 
+use std::net::SocketAddr;
+
 use fleet::MqttClient;
 use landfall_tests::{Aws, DataDir, FieldDevice, Mosquitto, Options, PATIENCE, Server};
 use mqtt::Qos;
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 const DEVICE: &str = include_str!("data/paho_device.py");
 const AWAY: &str = include_str!("data/sessions_away.py");
 const PAHO: &str = include_str!("data/sessions_paho.py");
+const BOUNDS: &str = include_str!("data/sessions_bounds.py");
 const SDK: &str = include_str!("data/sessions_sdk.py");
 const JAVASCRIPT: &str = include_str!("data/sessions.js");
 
@@ -41,6 +44,12 @@ impl Place {
 
     fn place(&self) -> Value {
         self.device.place(&self.server)
+    }
+
+    /// With the plain listener, as a script has it.
+    fn python_place(&self) -> String {
+        let plain: SocketAddr = self.server.fact("plain_mqtt_addr").parse().expect("an address");
+        format!("PLACE = {}\nPLACE['plain'] = {}", self.place(), plain.port())
     }
 
     fn mosquitto(&self, version: &str) -> Mosquitto {
@@ -95,9 +104,7 @@ async fn paho_finds_sessions_retained_messages_groups_and_wills() {
     let data = DataDir::new();
     let options = Options::with(&["--plain-mqtt-addr", "127.0.0.1:0"]);
     let place = Place::start_with(Server::start_on(&data, &options)).await;
-    let plain: std::net::SocketAddr = place.server.fact("plain_mqtt_addr").parse().expect("an address");
-    let script = format!("PLACE = {}\nPLACE['plain'] = {}\n{DEVICE}\n{PAHO}", place.place(), plain.port());
-    assert_eq!(place.aws().python(&script), json!({}));
+    assert_eq!(place.aws().python(&format!("{}\n{DEVICE}\n{PAHO}", place.python_place())), json!({}));
 }
 
 #[tokio::test]
@@ -191,10 +198,12 @@ async fn mosquitto_finds_retained_messages_and_groups() {
 #[tokio::test]
 async fn what_is_kept_has_the_bounds_of_the_configuration() {
     let options = Options {
-        config: "[broker]\nsessions = 1\nqueued_messages_per_session = 2\nretained_messages = 1\n",
-        ..Options::default()
+        config: "[limits]\ndevice_inbox_messages = 7\nplain_in_flight = 7\n\
+                 [broker]\nsessions = 1\nqueued_messages_per_session = 2\nretained_messages = 1\n",
+        ..Options::with(&["--plain-mqtt-addr", "127.0.0.1:0"])
     };
     let place = Place::start_with(Server::start_on(&DataDir::new(), &options)).await;
+    assert_eq!(place.aws().python(&format!("{}\n{DEVICE}\n{BOUNDS}", place.python_place())), json!({}));
     let mosquitto = place.mosquitto("mqttv311");
     let member = mosquitto.clone().with_arguments(&["-c"]);
     member.clone().with_arguments(&["-E"]).subscribe("kept", "ok/kept", 1).finish(PATIENCE).must_succeed();

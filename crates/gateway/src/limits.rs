@@ -39,6 +39,12 @@ pub struct Limits {
     /// For how long a session outlives its connection at most, where AWS's limits apply: an account's default is an hour,
     /// and it can ask for seven days.
     pub session_expiry_s_max: u32,
+    /// What waits in memory for a connection that is slow: messages with QoS 0, and all those of a clean session. Ten seconds
+    /// at a hundred messages a second.
+    pub inbox_messages_max: usize,
+    /// Messages with QoS 1 and 2 that either side of a connection has not acknowledged, on the plain listener. AWS's 100 are not
+    /// to be changed.
+    pub plain_in_flight_max: u16,
 }
 
 /// AWS: seven days.
@@ -60,6 +66,8 @@ impl Default for Limits {
             shutdown_timeout: Duration::from_secs(5),
             session_resumption: SessionResumption::Off,
             session_expiry_s_max: 3600,
+            inbox_messages_max: 1_000,
+            plain_in_flight_max: 1024,
         }
     }
 }

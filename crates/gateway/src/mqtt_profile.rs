@@ -20,6 +20,8 @@ pub(crate) const INBOX_BYTES_MAX: usize = 2 * SessionLimits::STANDARD.packet_byt
 pub(crate) fn session_limits(limits: &Limits) -> SessionLimits {
     SessionLimits {
         connect_timeout_ms: u64::try_from(limits.connect_timeout.as_millis()).unwrap_or(u64::MAX),
+        receive_max: limits.plain_in_flight_max,
+        in_flight_max: limits.plain_in_flight_max,
         ..SessionLimits::STANDARD
     }
 }

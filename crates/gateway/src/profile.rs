@@ -41,6 +41,12 @@ impl Profile {
         }
     }
 
+    /// As `claim_options`, with what the configuration says.
+    pub(crate) fn claim_options_within(self, limits: &Limits) -> ClaimOptions {
+        let options = self.claim_options();
+        ClaimOptions { inbox: InboxLimits { messages_max: limits.inbox_messages_max, ..options.inbox }, ..options }
+    }
+
     /// Whether AWS's rates are measured.
     pub(crate) fn has_rates(self) -> bool {
         self == Self::Aws

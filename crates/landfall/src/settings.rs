@@ -22,6 +22,9 @@ use crate::server_certificate::OwnFiles;
 /// The pauses before Lambda's second and third attempt of an asynchronous invocation.
 const ASYNC_RETRY_S_DEFAULT: [u32; 2] = [60, 120];
 
+/// Each is in memory, for every connection that is slow.
+const INBOX_MESSAGES_BOUND: u32 = 1_000_000;
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub data_dir: PathBuf,
@@ -106,6 +109,10 @@ struct Limits {
     handshake_timeout_s: Option<u32>,
     /// For how long a session outlives its connection at most.
     session_expiry_s: Option<u32>,
+    /// What waits in memory for one connection.
+    device_inbox_messages: Option<u32>,
+    /// Unacknowledged messages of a connection to the plain listener.
+    plain_in_flight: Option<u32>,
     /// `report` or `enforce`: AWS's rates, and those of them that AWS raises for an account.
     rates: Option<Excess>,
     connects_per_s: Option<u32>,
@@ -185,7 +192,22 @@ impl Limits {
             Some(given) => device.session_expiry_s_max = given,
             None => {}
         }
+        if let Some(messages) = within("device_inbox_messages", self.device_inbox_messages, INBOX_MESSAGES_BOUND)? {
+            device.inbox_messages_max = usize::try_from(messages).unwrap_or(usize::MAX);
+        }
+        if let Some(messages) = within("plain_in_flight", self.plain_in_flight, u16::MAX.into())? {
+            device.plain_in_flight_max = u16::try_from(messages).unwrap_or(u16::MAX);
+        }
         Ok((api, device))
+    }
+}
+
+fn within(name: &str, given: Option<u32>, most: u32) -> Result<Option<u32>, Sentence> {
+    match given {
+        Some(given) if given == 0 || given > most => {
+            Err(format!("limits.{name} is {given}. Give a number from 1 to {most}.").into())
+        }
+        given => Ok(given),
     }
 }
 
@@ -383,6 +405,10 @@ mod tests {
         assert_eq!(settings.device_limits.handshake_timeout, Duration::from_secs(3));
         assert_eq!(settings.api_limits.handshake_timeout, Duration::from_secs(3));
         assert_eq!(settings.rates, RateLimits::default());
+        let settings = with_file("[limits]\nplain_in_flight = 65535\ndevice_inbox_messages = 7\n", |_| ());
+        let settings = settings.expect("good settings");
+        assert_eq!(settings.device_limits.plain_in_flight_max, 65_535);
+        assert_eq!(settings.device_limits.inbox_messages_max, 7);
         let settings =
             with_file("[limits]\nrates = \"enforce\"\nconnects_per_s = 3000\n", |_| ()).expect("good settings");
         assert_eq!(settings.rates.excess, services::rates::Excess::Enforced);
@@ -411,6 +437,8 @@ mod tests {
             ("api_tls = true\ninsecure_http = true", "insecure_http"),
             ("server_ca = \"a.pem\"", "server_cert"),
             ("[limits]\napi_connections = 0", "limits.api_connections"),
+            ("[limits]\nplain_in_flight = 65536", "limits.plain_in_flight"),
+            ("[limits]\ndevice_inbox_messages = 0", "limits.device_inbox_messages"),
             ("[broker]\nsessions = 0", "broker.sessions"),
             ("[broker]\nqueued_mib = -1", "queued_mib"),
             ("[broker]\ninboxes = 1", "inboxes"),

@@ -29,7 +29,7 @@ fn a_mistake_in_the_settings_is_named() {
     check(&["serve", "--config", "no-such-file.toml"], &[], &["config file", "no-such-file.toml"]);
     check(&["serve", "--api-tls", "--insecure-http"], &[], &["api_tls", "insecure_http", "leave one out"]);
     check(&["serve", "--server-cert", "a.pem"], &[], &["server_cert", "server_key"]);
-    check(&["serve", "--alpn-addr", "127.0.0.1:0"], &[], &["alpn_addr", "not served yet"]);
+    check(&["serve", "--plain-mqtt-addr", "0.0.0.0:1883"], &[], &["plain_mqtt_addr", "loopback"]);
     check(&["serve", "--endpoint-name", "https://x"], &[], &["endpoint_name", "scheme"]);
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn claim(
     connect: &Connect,
     assigned_client_id: Option<String>,
 ) -> Result<Claim, End> {
-    let options = line.profile.claim_options();
+    let options = line.profile.claim_options_within(gateway.limits());
     let request = request(line, rights, connect);
     let claim = match gateway.broker().claim_with(rights.client_id(), options, request).await {
         Ok(claim) => claim,
