@@ -72,16 +72,7 @@ async fn a_request_that_is_being_sent_is_answered() {
     let body = "Action=GetCallerIdentity&Version=2011-06-15";
     let headers = [("host", "localhost"), ("content-type", "application/x-www-form-urlencoded")];
     let request = Request { method: "POST", path: "/", query: "", headers: &headers, body: body.as_bytes() };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
-    let now = Timestamp::from_seconds(i64::try_from(now).expect("before the end of time"));
-    let signed = sign(&request, server.credentials(), server.region(), "sts", now);
-    let mut head = format!("POST / HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
-    for (name, value) in
-        headers.iter().copied().chain(signed.iter().map(|(name, value)| (name.as_str(), value.as_str())))
-    {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("\r\n");
+    let head = signed_head(&server, "sts", &request);
     stream.write_all(head.as_bytes()).expect("sent");
     stream.write_all(&body.as_bytes()[..10]).expect("sent");
     // The server has the head when it answers another connection that came later.
@@ -94,6 +85,62 @@ async fn a_request_that_is_being_sent_is_answered() {
     stream.read_to_string(&mut answer).expect("an answer and then the end");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("arn:aws:iam::123456789012:root"), "{answer}");
     assert_eq!(server.wait_for_end().0, Some(0));
+}
+
+/// All of it, the empty line included.
+fn signed_head(server: &Server, service: &str, request: &Request<'_>) -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+    let now = Timestamp::from_seconds(i64::try_from(now).expect("before the end of time"));
+    let signed = sign(request, server.credentials(), server.region(), service, now);
+    let Request { method, path, headers, body, .. } = request;
+    let mut head = format!("{method} {path} HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in
+        headers.iter().copied().chain(signed.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head + "\r\n"
+}
+
+/// It counts among the API's connections, which are waited for: it must not hold the end up.
+#[test]
+fn a_websocket_of_the_api_port_is_told() {
+    let server = Server::start();
+    let mut stream = TcpStream::connect(server.api_addr()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let headers = [
+        ("host", "localhost"),
+        ("upgrade", "websocket"),
+        ("connection", "Upgrade"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-protocol", "mqtt"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let request = Request { method: "GET", path: "/mqtt", query: "", headers: &headers, body: b"" };
+    let mut sent = signed_head(&server, "iotdevicegateway", &request).into_bytes();
+    // One frame, masked with nothing: a CONNECT of 5.0 with a clean start.
+    sent.extend_from_slice(b"\x82\x8f\0\0\0\0\x10\x0d\0\x04MQTT\x05\x02\0\x3c\0\0\0");
+    stream.write_all(&sent).expect("sent");
+    let mut heard = Vec::new();
+    let has_connack = |heard: &[u8]| {
+        let body = heard.windows(4).position(|end| end == b"\r\n\r\n");
+        body.is_some_and(|end| heard[end + 4..].starts_with(&[0x82]) && heard.len() > end + 10)
+    };
+    while !has_connack(&heard) {
+        let mut more = [0; 1024];
+        let count = stream.read(&mut more).expect("an answer");
+        assert!(count > 0, "{}", String::from_utf8_lossy(&heard));
+        heard.extend_from_slice(&more[..count]);
+    }
+    let answer = String::from_utf8_lossy(&heard).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    server.signal("TERM");
+    let mut last = Vec::new();
+    stream.read_to_end(&mut last).expect("an orderly end");
+    // DISCONNECT with 0x8b, server shutting down, and the Close of the WebSocket behind it.
+    assert!(last.starts_with(&[0x82]) && last.contains(&0x8b), "{last:?}");
+    assert!(last.ends_with(&[0x88, 2, 0x03, 0xe8]), "{last:?}");
+    assert_eq!(server.wait_for_end(), (Some(0), String::new()));
 }
 
 async fn hanging(data: &DataDir) -> Server {
