@@ -54,6 +54,8 @@ pub(crate) struct Rare {
     pub refused_by: Vec<u64>,
     /// In the queue of the session.
     pub queued: Option<Queued>,
+    /// It was in the queue when the server crashed, and may have been sent.
+    pub is_doubtful: bool,
     /// Lent to a clean session: until it is acknowledged the group may want it back.
     pub loan: Option<u64>,
 }
@@ -147,6 +149,8 @@ impl Delivery {
             subscription_ids: self.rare.as_ref().map_or(&[], |rare| rare.ids.as_slice()),
             expires_at_ms: self.message.expires_at_ms(now_ms),
             tag: self.queued().map(|queued| queued.position.0).or_else(|| self.loan()),
+            number: self.queued().map(|queued| queued.number()),
+            dup: self.rare.as_ref().is_some_and(|rare| rare.is_doubtful),
         };
         session.deliver(&outbound, now_ms)
     }
@@ -166,6 +170,13 @@ impl Delivery {
 
     pub(crate) fn loan(&self) -> Option<u64> {
         self.rare.as_ref()?.loan
+    }
+}
+
+impl Queued {
+    /// After a crash the message is sent under the same identifier as before, though no row says so: it follows from this.
+    pub fn number(self) -> u64 {
+        self.position.0.saturating_sub(1)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mqtt::packet::PacketId;
-use store::{Commit, Expect, QueueUsage, Record, Store, StoreError, Write};
+use store::{Commit, Expect, Position, QueueUsage, Record, Store, StoreError, Write};
 
 use crate::broker::Broker;
 use crate::claim::ClaimOptions;
@@ -54,6 +54,7 @@ impl Broker {
             self.store().queues()?.into_iter().map(|(queue, usage)| (queue.0, usage)).collect();
         let mut changed = Vec::new();
         let now_ms = self.now_ms();
+        let last_position = self.store().last_position()?;
         each(self.store(), SESSIONS, |key, record| {
             let row = SessionRow::decode(&record.value);
             let Some((row, (number, _))) = row.zip(numbers_of(SESSIONS, key)) else { return unreadable(key) };
@@ -63,6 +64,8 @@ impl Broker {
                 expiry_s: row.expiry_s,
                 disconnected_at_ms: Some(row.disconnected_at_ms.unwrap_or(now_ms)),
                 will_delay_s: row.will_delay_s,
+                // Whoever left in order left rows of what was in flight.
+                doubtful_to: if row.disconnected_at_ms.is_none() { last_position } else { Position::default() },
                 ..Progress::default()
             };
             let usage = usage.remove(&number).unwrap_or_default();

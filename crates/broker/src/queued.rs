@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use mqtt::Qos;
 use mqtt::packet::{PacketId, Version};
-use mqtt::session::{Kept, Open, Progress as Acknowledged, SessionState};
+use mqtt::session::{Kept, Open, Progress as Acknowledged, SessionState, packet_id_of};
 use store::{Commit, Expect, Position, QueueEntry, QueueId, QueueRead, QueueWrite, Write};
 
 use crate::broker::Broker;
@@ -104,10 +104,13 @@ impl Claim {
         if delivery.is_none() {
             tracing::error!(client_id = self.client_id(), "a queued message cannot be read; it is dropped");
         }
-        let delivery = delivery.filter(|_| !self.broker.is_too_old(entry, self.broker.now_ms()));
+        let mut delivery = delivery.filter(|_| !self.broker.is_too_old(entry, self.broker.now_ms()));
         if delivery.is_none() && self.pass(durable, entry.position) {
             self.broker.shared.expired.fetch_add(1, Ordering::Relaxed);
             self.remove(durable, queued(entry), Vec::new());
+        }
+        if let Some(rare) = delivery.as_mut().and_then(|delivery| delivery.rare.as_mut()) {
+            rare.is_doubtful = entry.position <= durable.progress().doubtful_to;
         }
         delivery
     }
@@ -131,12 +134,14 @@ impl Claim {
     }
 
     pub(crate) fn sent_as(&self, delivery: &Delivery, packet_id: PacketId) {
-        let (Some(Queued { position, bytes }), Some(durable)) = (delivery.queued(), &self.seat.durable) else { return };
+        let (Some(queued), Some(durable)) = (delivery.queued(), &self.seat.durable) else { return };
+        let Queued { position, bytes } = queued;
         let mut progress = durable.progress();
         if progress.link != self.link.number {
             return;
         }
-        let is_stored = delivery.qos == Qos::ExactlyOnce;
+        // The identifier of a message with QoS 1 follows from its place, but for the rare one that another has in flight.
+        let is_stored = delivery.qos == Qos::ExactlyOnce || packet_id != packet_id_of(queued.number());
         let qos = delivery.qos;
         progress.cursor = progress.cursor.max(position);
         progress.in_flight.push_back(InFlight { packet_id, position, bytes, qos, is_released: false, is_stored });
@@ -220,7 +225,7 @@ impl Broker {
         let left_ms = head.expires_at_ms.map(|at_ms| at_ms.saturating_sub(self.now_ms()));
         let message = Message { topic, payload, qos: head.qos, retain: head.retain, properties };
         let Head { ids, group, refused_by, .. } = head;
-        let rare = Rare { ids, group, refused_by, queued: Some(queued(entry)), loan: None };
+        let rare = Rare { ids, group, refused_by, queued: Some(queued(entry)), ..Rare::default() };
         Some(Delivery {
             message: Arc::new(Published::restored(message, left_ms)),
             qos: head.qos,

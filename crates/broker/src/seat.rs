@@ -68,6 +68,8 @@ pub(crate) struct Progress {
     pub will_delay_s: Option<u32>,
     /// Everything in the queue up to here was sent, or is settled.
     pub cursor: Position,
+    /// What is in the queue up to here may have been sent by a server that crashed.
+    pub doubtful_to: Position,
     /// In the order in which they were sent.
     pub in_flight: VecDeque<InFlight>,
     /// QoS 2: of messages from the client that it has not released.

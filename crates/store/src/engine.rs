@@ -145,6 +145,14 @@ impl Engine {
         queues::read(&transaction, queue, after, read, &self.path)
     }
 
+    /// Of the last append to any queue.
+    pub(crate) fn last_position(&self) -> Result<Position, StoreError> {
+        let transaction = self.database.begin_read().map_err(|error| self.sentence(error))?;
+        let meta = transaction.open_table(META).map_err(|error| self.sentence(error))?;
+        let position = meta.get(POSITION).map_err(|error| self.sentence(error))?;
+        Ok(Position(position.map_or(0, |guard| guard.value())))
+    }
+
     pub(crate) fn queues(&self) -> Result<Vec<(QueueId, QueueUsage)>, StoreError> {
         let transaction = self.database.begin_read().map_err(|error| self.sentence(error))?;
         queues::usage(&transaction, &self.path)

@@ -138,6 +138,11 @@ impl Store {
         self.inner.view.with_engine(|engine| engine.read_queue(queue, after, read))
     }
 
+    /// The position of the last append to any queue; whatever comes later lies behind it.
+    pub fn last_position(&self) -> Result<Position, StoreError> {
+        self.inner.view.with_engine(Engine::last_position)
+    }
+
     /// All queues that are not empty.
     pub fn queues(&self) -> Result<Vec<(QueueId, QueueUsage)>, StoreError> {
         self.inner.view.with_engine(|engine| engine.queues())

@@ -62,9 +62,11 @@ async fn positions_go_on_after_a_restart() {
     let mut last = Position(0);
     for _ in 0..3 {
         let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.last_position().unwrap(), last);
         store.commit_all(only(vec![suite::append(b"x", &[(1, "")])])).await.unwrap();
         let position = store.read_queue(QueueId(1), Position(0), ALL).unwrap()[0].position;
         assert!(position > last, "{position:?} after {last:?}");
+        assert_eq!(store.last_position().unwrap(), position);
         store.commit_all(only(vec![QueueWrite::RemoveTo { queue: QueueId(1), position }])).await.unwrap();
         last = position;
     }

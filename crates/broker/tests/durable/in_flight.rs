@@ -132,3 +132,74 @@ async fn next(world: World, connection: Connection, is_killed: bool) -> World {
 fn forget(claim: Claim) {
     std::mem::forget(claim);
 }
+
+/// With QoS 1 no row is written for it: the identifier follows from the message's place in the queue.
+#[tokio::test]
+async fn a_crash_keeps_identifiers_of_qos_1() {
+    for version in BOTH {
+        let world = World::new();
+        let mut connection = subscribed(&world, version, QOS1).await;
+        // Others are in the queues between them.
+        let other = Connection::open(&world, "b", version).await;
+        other.claim.subscribe(filter("other"), QOS1);
+        other.claim.save().await.unwrap();
+        for payload in ["a", "b", "c", "d"] {
+            world.say("t", payload, QOS1).await;
+            world.say("other", payload, QOS1).await;
+        }
+        let before = connection.turn(&world).await;
+        let ids: Vec<u16> = publishes(&before).iter().map(|(packet_id, ..)| *packet_id).collect();
+        connection.answer(&before[1]);
+        assert_eq!(connection.turn(&world).await, []);
+        // What is deferred is on disk behind this.
+        world.say("t", "never sent", QOS1).await;
+        forget(other.claim);
+        let world = next(world, connection, true).await;
+        let mut connection = Connection::open(&world, "a", version).await;
+        let again = publishes(&connection.turn(&world).await);
+        let expected = [sent(ids[0], "a", true), sent(ids[2], "c", true), sent(ids[3], "d", true)];
+        assert_eq!(&again[..3], expected, "{version:?}");
+        assert_eq!(again[3].1, "never sent");
+        for (packet_id, ..) in again {
+            connection.send(&Packet::PubAck(Ack::success(id(packet_id))));
+        }
+        world.say("t", "new", QOS1).await;
+        let new = publishes(&connection.turn(&world).await);
+        assert_eq!(new.iter().map(|(_, payload, dup)| (payload.as_str(), *dup)).collect::<Vec<_>>(), [("new", false)]);
+    }
+}
+
+/// One whose identifier another message has in flight gets another, and a row that says so.
+#[tokio::test]
+async fn a_crash_keeps_an_identifier_that_had_to_give_way() {
+    let world = World::new();
+    let mut connection = subscribed(&world, Version::V5, QOS1).await;
+    let other = Connection::open(&world, "b", Version::V5).await;
+    other.claim.subscribe(filter("other"), QOS1);
+    other.claim.save().await.unwrap();
+    world.say("t", "first", QOS1).await;
+    let first = publishes(&connection.turn(&world).await);
+    // A whole round of identifiers goes by in the other queue.
+    for chunk in 0..64 {
+        let mut commit = store::Commit::default();
+        for _ in 0..(if chunk == 63 { 1022 } else { 1024 }) {
+            let body = bytes::Bytes::from_static(b"x");
+            commit
+                .queue
+                .push(store::QueueWrite::Append { body, to: vec![(store::QueueId(1_000_000), bytes::Bytes::new())] });
+        }
+        world.store.commit_all(commit).await.unwrap();
+    }
+    world.say("t", "second", QOS1).await;
+    let second = publishes(&connection.turn(&world).await);
+    assert_eq!(second.len(), 1);
+    assert_ne!(second[0].0, first[0].0, "it is in flight");
+    forget(other.claim);
+    let world = next(world, connection, true).await;
+    let mut connection = Connection::open(&world, "a", Version::V5).await;
+    let mut again = publishes(&connection.turn(&world).await);
+    again.sort();
+    let mut expected = vec![sent(first[0].0, "first", true), sent(second[0].0, "second", true)];
+    expected.sort();
+    assert_eq!(again, expected);
+}

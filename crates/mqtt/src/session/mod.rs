@@ -32,7 +32,7 @@ pub use action::{Action, Closed, ConnectFault, Progress, ProtocolError};
 pub use connect::Welcome;
 pub use inbound::PublishToken;
 pub use limits::{EmptyClientId, KeepAlive, Limits, SESSION_EXPIRY_NEVER_S};
-pub use outbound::Delivery;
+pub use outbound::{Delivery, packet_id_of};
 pub use state::{Kept, Open, SessionState};
 
 use connect::Asked;

@@ -19,6 +19,16 @@ pub struct Delivery<'a> {
     pub expires_at_ms: Option<u64>,
     /// With one, `Action::Acknowledged` tells how a message with QoS 1 or 2 gets on.
     pub tag: Option<u64>,
+    /// What its packet identifier follows from (`packet_id_of`), unless another message in flight has that. Without one it gets
+    /// the next identifier.
+    pub number: Option<u64>,
+    /// It may have been sent before.
+    pub dup: bool,
+}
+
+/// The identifier that follows from a number.
+pub fn packet_id_of(number: u64) -> PacketId {
+    SessionState::packet_id(number)
 }
 
 #[derive(Debug)]
@@ -62,11 +72,12 @@ impl Outbound {
         if self.window_is_full() {
             return Err(NotDelivered::WindowFull);
         }
-        let number = self.state.free_number().ok_or(NotDelivered::WindowFull)?;
+        let next = delivery.number.map_or(self.state.number_next, |number| self.state.number_like(number));
+        let number = self.state.free_number(next).ok_or(NotDelivered::WindowFull)?;
         let packet_id = SessionState::packet_id(number);
         let message = Outgoing { qos, ..delivery.message };
         let for_receiver = ForReceiver { expiry_s, subscription_ids: delivery.subscription_ids, alias: None };
-        let flags = PublishFlags { dup: false, qos, retain: message.retain, packet_id: Some(packet_id) };
+        let flags = PublishFlags { dup: delivery.dup, qos, retain: message.retain, packet_id: Some(packet_id) };
         writer.publish(&message, for_receiver, flags).map_err(|_| NotDelivered::TooLarge)?;
         self.state.number_next = number + 1;
         let kept = Kept::of(delivery, qos);
@@ -178,9 +189,9 @@ impl Outbound {
 }
 
 impl<'a> Delivery<'a> {
-    /// Without expiry, subscription identifier and tag.
+    /// Without expiry, subscription identifier, tag and number; sent for the first time.
     pub fn plain(message: Outgoing<'a>) -> Self {
-        Delivery { message, subscription_ids: &[], expires_at_ms: None, tag: None }
+        Delivery { message, subscription_ids: &[], expires_at_ms: None, tag: None, number: None, dup: false }
     }
 }
 

@@ -123,14 +123,19 @@ impl SessionState {
         u16::try_from(number % PACKET_IDS + 1).ok().and_then(PacketId::new).unwrap_or(PacketId::FIRST)
     }
 
-    /// The next number whose identifier no message in flight has; `None` if all are taken.
-    pub(super) fn free_number(&self) -> Option<u64> {
-        let next = self.number_next;
+    /// From `next` on, the first number whose identifier no message in flight has; `None` if all are taken. All numbers in
+    /// flight are below `next`.
+    pub(super) fn free_number(&self, next: u64) -> Option<u64> {
         let is_a_round_behind = |in_flight: &InFlight| next - in_flight.number >= PACKET_IDS;
         if !self.in_flight.front().is_some_and(is_a_round_behind) {
             return Some(next);
         }
         (next..next + PACKET_IDS).find(|number| self.position(SessionState::packet_id(*number)).is_none())
+    }
+
+    /// The number itself where it is not passed yet, and otherwise the first from the next on with the same identifier.
+    pub(super) fn number_like(&self, number: u64) -> u64 {
+        if number >= self.number_next { number } else { self.number_of(SessionState::packet_id(number)) }
     }
 
     /// The first one from the next on that has this identifier.

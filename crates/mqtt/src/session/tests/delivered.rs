@@ -176,3 +176,25 @@ fn frames_made_once_for_many_are_what_each_would_get() {
         assert_eq!(scene.session.out().split(), shared);
     }
 }
+
+/// A number decides the identifier, whatever was sent before, unless another message in flight has it.
+#[test]
+fn identifiers_follow_from_numbers() {
+    let mut scene = Scene::five_with(FULL, None, SessionState::new());
+    for (number, packet_id) in [(9, 10), (9 + 65_535, 11), (20, 21)] {
+        let delivered = scene.deliver_with("x", Qos::AtLeastOnce, |delivery| Delivery {
+            number: Some(number),
+            dup: number == 9,
+            ..delivery
+        });
+        assert_eq!(delivered, Ok(()));
+        let received = scene.received();
+        let Some(Packet::Publish(publish)) = received.last() else { panic!("{received:?}") };
+        assert_eq!((publish.packet_id, publish.dup), (Some(id(packet_id)), number == 9), "{number}");
+    }
+    assert!(scene.send(puback(10)).is_none());
+    assert_eq!(scene.deliver("without", Qos::AtLeastOnce), Ok(()));
+    let received = scene.received();
+    let Some(Packet::Publish(publish)) = received.last() else { panic!("{received:?}") };
+    assert_eq!(publish.packet_id, Some(id(22)), "the next one");
+}
