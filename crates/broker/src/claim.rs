@@ -1,7 +1,9 @@
 //! A connection's hold on its client id: what it subscribes to, and what it is to get.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 
 use mqtt::codec::VariableInteger;
 use mqtt::packet::{PacketId, RetainHandling, SubscribeOptions};
@@ -228,12 +230,31 @@ impl Claim {
 
     /// The next message for this connection. Safe to cancel, as in `select!`: nothing is taken before it returns.
     pub async fn next_delivery(&self) -> Delivery {
-        loop {
-            if let Some(delivery) = self.try_next_delivery() {
-                return delivery;
-            }
-            self.seat.inbox.arrived().notified().await;
+        poll_fn(|cx| {
+            // What arrives from here on wakes.
+            self.seat.inbox.reader().wait(cx.waker());
+            self.try_next_delivery().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+
+    /// From now on `waker` is woken whenever something arrives after nothing was left to be taken. What is there already is
+    /// not told.
+    pub fn wake_on_arrival(&self, waker: &Waker) {
+        self.seat.inbox.reader().wait(waker);
+    }
+
+    /// Takes what is there, into `batch`, which is empty: at most so many messages, and of those in memory no further one
+    /// once they have so many bytes. Where it takes none, nothing is left.
+    pub fn take_arrived(&self, batch: &mut VecDeque<Delivery>, messages_max: usize, bytes_max: usize) {
+        let mut local = self.local();
+        if self.seat.durable.is_some() || !local.replays.is_empty() {
+            drop(local);
+            // One by one, so that inbox and queue take turns; what is queued is on disk until it is taken.
+            return batch.extend(self.try_next_delivery());
         }
+        self.seat.inbox.take(batch, messages_max, bytes_max);
+        batch.iter_mut().for_each(|delivery| local.loans.mark(delivery));
     }
 
     /// To write many messages at one wake-up.
@@ -311,8 +332,9 @@ impl Claim {
     }
 
     /// Returns when the connection has to end; at once if that is so already.
-    pub async fn ended(&self) -> Ended {
-        self.link.wait().await
+    pub fn ended(&self) -> impl Future<Output = Ended> + Send + use<> {
+        let link = self.link.clone();
+        async move { link.wait().await }
     }
 
     /// Without waiting. Costs a look at a cell.
@@ -389,6 +411,9 @@ impl Claim {
         // Of a clean session all of it is this connection's alone.
         if self.seat.durable.is_none() {
             left.extend(std::mem::take(&mut local.replays));
+        }
+        if is_current {
+            self.seat.inbox.reader().leave();
         }
         if is_current || self.seat.durable.is_none() {
             left.extend(self.seat.inbox.take_all());

@@ -4,12 +4,13 @@
 //! with QoS 0 give way, and only if there are none left it is dropped too.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use mqtt::Qos;
-use tokio::sync::Notify;
 
 use crate::message::Delivery;
+use crate::reader::Reader;
 
 /// What a message costs beside its topic and payload: its place in the queue and its header.
 const MESSAGE_OVERHEAD_BYTES: usize = 96;
@@ -35,7 +36,7 @@ pub struct InboxUsage {
 pub(crate) struct Inbox {
     limits: InboxLimits,
     queue: Mutex<Queue>,
-    arrived: Arc<Notify>,
+    reader: Reader,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ impl Default for InboxLimits {
 
 impl Inbox {
     pub fn new(limits: InboxLimits) -> Self {
-        Inbox { limits, queue: Mutex::default(), arrived: Arc::default() }
+        Inbox { limits, queue: Mutex::default(), reader: Reader::default() }
     }
 
     /// How many messages were dropped for it, this one or others.
@@ -67,7 +68,7 @@ impl Inbox {
         drop(queue);
         // The reader waits only after it has found the queue empty.
         if wake {
-            self.arrived.notify_one();
+            self.reader.wake();
         }
         dropped
     }
@@ -76,9 +77,33 @@ impl Inbox {
         self.queue().pop()
     }
 
-    /// Notified whenever something arrives after the reader found nothing.
-    pub fn arrived(&self) -> &Arc<Notify> {
-        &self.arrived
+    /// Appends to `batch` what has waited longest: at most so many messages, and no further one once they have so many
+    /// bytes. One lock for all of them.
+    pub fn take(&self, batch: &mut VecDeque<Delivery>, messages_max: usize, bytes_max: usize) {
+        let mut queue = self.queue();
+        if batch.is_empty() && queue.deliveries.len() <= messages_max && queue.bytes <= bytes_max {
+            // The empty one has its turn as the queue: steady traffic allocates nothing.
+            std::mem::swap(&mut queue.deliveries, batch);
+            (queue.bytes, queue.at_most_once) = (0, 0);
+            queue.forget_a_burst();
+            return;
+        }
+        let mut bytes = 0;
+        while batch.len() < messages_max && bytes < bytes_max {
+            let Some(delivery) = queue.pop() else { break };
+            bytes += cost_bytes(&delivery);
+            batch.push_back(delivery);
+        }
+    }
+
+    /// Woken whenever something arrives after the reader found nothing.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// For others that have something for the same reader.
+    pub fn waker(&self) -> Waker {
+        self.reader.waker()
     }
 
     pub fn has_room(&self) -> bool {
@@ -131,11 +156,15 @@ impl Queue {
     fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.deliveries.pop_front()?;
         self.forget(&delivery);
-        // An idle connection keeps no memory of a burst.
+        self.forget_a_burst();
+        Some(delivery)
+    }
+
+    /// An idle connection keeps no memory of it.
+    fn forget_a_burst(&mut self) {
         if self.deliveries.is_empty() && self.deliveries.capacity() > IDLE_PLACES_MAX {
             self.deliveries = VecDeque::new();
         }
-        Some(delivery)
     }
 
     fn has_room(&self, bytes: usize, limits: InboxLimits) -> bool {

@@ -15,6 +15,7 @@ mod open;
 mod owed;
 mod publish;
 mod queued;
+mod reader;
 mod retained;
 mod room;
 mod schedule;

@@ -69,7 +69,7 @@ impl Broker {
                 ..Progress::default()
             };
             let usage = usage.remove(&number).unwrap_or_default();
-            let durable = Durable::new(row.version, inbox.arrived().clone(), usage, progress);
+            let durable = Durable::new(row.version, inbox.waker(), usage, progress);
             self.shared.queued.add(durable.room.entries(), durable.room.bytes());
             let seat = Arc::new(Seat::new(number, row.client_id.as_str().into(), inbox, Some(durable)));
             if let Some(durable) = &seat.durable {

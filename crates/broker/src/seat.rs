@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 
 use mqtt::packet::{PacketId, Version};
 use mqtt::{Qos, session::SESSION_EXPIRY_NEVER_S};
@@ -172,10 +173,10 @@ impl Link {
 }
 
 impl Durable {
-    pub fn new(version: Version, arrived: Arc<Notify>, usage: QueueUsage, progress: Progress) -> Self {
+    pub fn new(version: Version, reader: Waker, usage: QueueUsage, progress: Progress) -> Self {
         Durable {
             version,
-            bell: Arc::new(QueueBell::new(arrived)),
+            bell: Arc::new(QueueBell::new(reader)),
             room: Room::new(usage.entries, usage.bytes + usage.entries * QUEUED_OVERHEAD_BYTES),
             progress: Mutex::new(progress),
         }

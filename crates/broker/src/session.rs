@@ -153,9 +153,8 @@ impl Broker {
 
     fn new_seat(&self, number: u64, client_id: &str, options: ClaimOptions, request: &SessionRequest) -> Seat {
         let inbox = Inbox::new(options.inbox);
-        let durable = (request.expiry_s > 0).then(|| {
-            Durable::new(request.version, inbox.arrived().clone(), QueueUsage::default(), Progress::default())
-        });
+        let durable = (request.expiry_s > 0)
+            .then(|| Durable::new(request.version, inbox.waker(), QueueUsage::default(), Progress::default()));
         let seat = Seat::new(number, client_id.into(), inbox, durable);
         if let Some(durable) = &seat.durable {
             self.store().hang_bell(seat.queue(), durable.bell.clone());

@@ -289,6 +289,6 @@ mod tests {
     #[test]
     fn ten_thousand_idle_tasks_are_small() {
         let bytes = output_bytes(serve_socket);
-        assert!(bytes <= 6 * 1024, "{bytes} bytes");
+        assert!(bytes <= 3 * 1024, "{bytes} bytes");
     }
 }

@@ -12,6 +12,10 @@ use crate::stream::DeviceStream;
 
 /// Read in one turn: many packets per wake-up, but no client keeps the loop to itself.
 const TURN_BYTES_MAX: usize = 64 * 1024;
+/// Unsent bytes at which no more messages are taken from the inbox.
+pub(crate) const OUT_PAUSES_DELIVERY_BYTES: usize = 64 * 1024;
+/// Unsent bytes at which nothing more is read: a client that only asks and never listens fills no memory.
+pub(crate) const OUT_PAUSES_READING_BYTES: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct DeviceSocket {
@@ -67,20 +71,6 @@ impl DeviceSocket {
         poll_fn(|cx| self.poll_turn(cx, input, out, reading)).await
     }
 
-    /// The same without waiting; `None` if nothing moves now. Whoever waits for nothing else asks for `turn` then.
-    pub(crate) async fn turn_at_once(
-        &mut self,
-        input: &mut BytesMut,
-        out: &mut BytesMut,
-        reading: Reading,
-    ) -> Option<io::Result<Turn>> {
-        poll_fn(|cx| match self.poll_turn(cx, input, out, reading) {
-            Poll::Ready(turn) => Poll::Ready(Some(turn)),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
-    }
-
     /// Writes all of `out`.
     pub(crate) async fn finish(&mut self, out: &mut BytesMut) -> io::Result<()> {
         poll_fn(|cx| {
@@ -90,7 +80,9 @@ impl DeviceSocket {
         .await
     }
 
-    fn poll_turn(
+    /// Ready when something was read, or so much was sent that there is room again for what had to wait for it. What was
+    /// sent otherwise is nothing that anybody waits for.
+    pub(crate) fn poll_turn(
         &mut self,
         cx: &mut Context<'_>,
         input: &mut BytesMut,
@@ -99,8 +91,9 @@ impl DeviceSocket {
     ) -> Poll<io::Result<Turn>> {
         // A peer that says its last word and is gone makes an error of our next write, or of the next read. What it said
         // is there to be read all the same; the error comes again when there is nothing more.
+        let was_full = out.len() >= OUT_PAUSES_DELIVERY_BYTES;
         let (mut moved, mut broken) = match self.poll_write_out(cx, out) {
-            Ok(moved) => (moved, None),
+            Ok(moved) => (moved && was_full, None),
             Err(error) => (false, Some(error)),
         };
         let mut turn_bytes = 0;

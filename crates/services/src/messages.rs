@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use broker::{BrokerError, Message, Qos, Receipt, Settling, Source};
 use domain::CertificateId;
 use domain::topic::BasicIngest;
 
 pub use crate::republish::Lineage;
+use crate::rules::Rule;
 use crate::{Error, Services};
 
 /// Where a message comes from, as a rule's functions see it.
@@ -74,6 +76,12 @@ impl Accepted {
     }
 }
 
+/// Whom a message is for.
+struct Concerned {
+    rules: Vec<Arc<Rule>>,
+    is_for_subscribers: bool,
+}
+
 /// What became of a message so far.
 pub enum HandedIn {
     Now(Accepted),
@@ -85,10 +93,10 @@ impl Services {
     /// As `hand_in`, without waiting: most messages need not, and then nothing of the origin is copied, and no
     /// connection's future keeps room for what others wait for.
     pub fn hand_in_at_once(&self, message: Message, origin: &Origin) -> Result<HandedIn, Error> {
-        let is_ingested = BasicIngest::of(message.topic.as_str()).is_some();
-        if is_ingested || self.inner.rules.any_matches(&message.topic) {
+        let concerned = self.concerned(&message, origin);
+        if !concerned.is_for_subscribers || !concerned.rules.is_empty() {
             let (services, origin) = (self.clone(), origin.clone());
-            return Ok(HandedIn::Later(Box::pin(async move { services.hand_in(message, origin).await })));
+            return Ok(HandedIn::Later(Box::pin(async move { services.hand_in_to(concerned, message, origin).await })));
         }
         let source = Source { client_id: origin.client_id.as_deref(), receipt: origin.receipt.as_ref() };
         let mut settling = self.inner.broker.publish_from(source, message).map_err(refused)?.settling;
@@ -110,18 +118,16 @@ impl Services {
     /// rules republish. With no matching rule the cost is one snapshot load. It waits for the store only where that has no
     /// room for the message: messages handed in one after the other reach each subscriber in this order.
     pub async fn hand_in(&self, message: Message, origin: Origin) -> Result<Accepted, Error> {
+        self.hand_in_to(self.concerned(&message, &origin), message, origin).await
+    }
+
+    async fn hand_in_to(&self, concerned: Concerned, message: Message, origin: Origin) -> Result<Accepted, Error> {
         let mut accepted = Accepted::default();
-        let mut next = Some((message, origin));
+        let mut next = Some((concerned, message, origin));
         let mut waiting = VecDeque::new();
-        while let Some((message, origin)) = next {
-            let ingest = BasicIngest::of(message.topic.as_str());
-            let matching = match ingest {
-                Some(ingest) => self.ingesting(ingest, &origin).into_iter().collect(),
-                None => self.inner.rules.matching(&message.topic),
-            };
-            let is_for_subscribers = ingest.is_none();
-            if !matching.is_empty() {
-                let fired = self.fire(&matching, &message, &origin);
+        while let Some((Concerned { rules, is_for_subscribers }, message, origin)) = next {
+            if !rules.is_empty() {
+                let fired = self.fire(&rules, &message, &origin);
                 if message.qos == Qos::AtMostOnce {
                     self.start_unstored(fired.rows);
                 } else {
@@ -140,9 +146,19 @@ impl Services {
                     accepted.settling.push_back(settling);
                 }
             }
-            next = waiting.pop_front();
+            next = waiting.pop_front().map(|(message, origin)| (self.concerned(&message, &origin), message, origin));
         }
         Ok(accepted)
+    }
+
+    fn concerned(&self, message: &Message, origin: &Origin) -> Concerned {
+        match BasicIngest::of(message.topic.as_str()) {
+            Some(ingest) => {
+                let rules = self.ingesting(ingest, origin).into_iter().collect();
+                Concerned { rules, is_for_subscribers: false }
+            }
+            None => Concerned { rules: self.inner.rules.matching(&message.topic), is_for_subscribers: true },
+        }
     }
 
     pub(crate) async fn accept_all(&self, messages: Vec<(Message, Origin)>) -> Result<(), Error> {

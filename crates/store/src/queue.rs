@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 
 use crate::error::StoreError;
 use crate::limits::{APPEND_BYTES_MAX, QUEUE_BODY_BYTES_MAX, QUEUE_HEAD_BYTES_MAX};
@@ -51,10 +51,10 @@ pub struct QueueUsage {
 }
 
 /// Rung when something was appended, and is there to be read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct QueueBell {
     rung: AtomicBool,
-    arrived: Arc<Notify>,
+    reader: Waker,
 }
 
 #[derive(Default)]
@@ -62,15 +62,22 @@ pub(crate) struct QueueBells {
     bells: Mutex<HashMap<QueueId, Arc<QueueBell>>>,
 }
 
+impl Default for QueueBell {
+    /// It wakes nobody.
+    fn default() -> Self {
+        Self::new(Waker::noop().clone())
+    }
+}
+
 impl QueueBell {
-    /// Whoever waits for `arrived` may wait for other things by it.
-    pub fn new(arrived: Arc<Notify>) -> Self {
-        Self { rung: AtomicBool::new(false), arrived }
+    /// Whoever is woken by `reader` may wait for other things by it.
+    pub fn new(reader: Waker) -> Self {
+        Self { rung: AtomicBool::new(false), reader }
     }
 
     pub fn ring(&self) {
         self.rung.store(true, Ordering::Release);
-        self.arrived.notify_one();
+        self.reader.wake_by_ref();
     }
 
     /// Whether it has been rung since it was taken last.

@@ -3,9 +3,12 @@
 mod fan_out;
 mod model;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use mqtt::packet::Properties;
 use mqtt::topic::MultiLevel;
@@ -145,6 +148,65 @@ fn a_waiting_reader_is_woken_and_loses_nothing_when_it_is_cancelled() {
     }
     assert!(is_ready(claim.next_delivery()));
     assert!(!is_ready(claim.next_delivery()));
+}
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn many_are_taken_at_once_within_bounds_and_the_first_of_those_that_follow_wakes() {
+    let broker = broker();
+    let claim = broker.claim("reader");
+    claim.subscribe(filter("t"), QOS1);
+    let woken = Arc::new(Woken::default());
+    claim.wake_on_arrival(&woken.clone().into());
+    let take = |messages_max, bytes_max| {
+        let mut batch = VecDeque::new();
+        claim.take_arrived(&mut batch, messages_max, bytes_max);
+        batch.iter().map(|delivery| String::from_utf8_lossy(&delivery.message.payload).into_owned()).collect::<Vec<_>>()
+    };
+    for (round, bounds) in [(1, (usize::MAX, usize::MAX)), (2, (2, usize::MAX)), (3, (usize::MAX, 150))] {
+        for payload in ["a", "b", "c"] {
+            publish(&broker, message("t", payload, QOS1));
+        }
+        assert_eq!(woken.0.load(Ordering::Relaxed), round, "once, by the first");
+        let expected: &[&str] = if round == 1 { &["a", "b", "c"] } else { &["a", "b"] };
+        assert_eq!(take(bounds.0, bounds.1), expected);
+        assert_eq!(claim.inbox_len(), 3 - expected.len());
+        assert_eq!(take(usize::MAX, usize::MAX).len(), 3 - expected.len());
+        assert!(take(usize::MAX, usize::MAX).is_empty());
+    }
+}
+
+#[test]
+fn what_was_taken_and_put_back_comes_first_or_goes_to_the_others_of_its_group() {
+    let broker = broker();
+    let (one, two) = (broker.claim("one"), broker.claim("two"));
+    for claim in [&one, &two] {
+        claim.subscribe(filter("$share/group/t"), QOS1);
+    }
+    for payload in ["a", "b", "c", "d"] {
+        publish(&broker, message("t", payload, QOS1));
+    }
+    let all_of_two = drain(&two).len();
+    let mut batch = VecDeque::new();
+    one.take_arrived(&mut batch, 1, usize::MAX);
+    let first = batch.pop_front().expect("a message");
+    let payload = String::from_utf8_lossy(&first.message.payload).into_owned();
+    one.put_back(first);
+    one.take_arrived(&mut batch, 1, usize::MAX);
+    let again = batch.pop_front().expect("the same");
+    assert_eq!(again.message.payload, payload);
+    one.put_back(again);
+    drop(one);
+    assert_eq!(all_of_two + drain(&two).len(), 4, "nothing is lost with a member of the group");
 }
 
 #[test]

@@ -1,25 +1,50 @@
 //! Messages on their way to the device.
 
+use std::collections::VecDeque;
+
 use broker::Delivery;
 use mqtt::session::NotDelivered;
 use services::metrics::Dropped;
 
 use super::live::Live;
 use crate::log::told;
+use crate::socket::OUT_PAUSES_DELIVERY_BYTES;
 
-/// Unsent bytes at which no more messages are taken from the inbox.
-const OUT_PAUSES_DELIVERY_BYTES: usize = 64 * 1024;
 /// Messages taken from the inbox before the socket gets its turn.
 const DELIVERIES_PER_TURN_MAX: usize = 256;
+/// Places for them that an idle connection keeps.
+const IDLE_PLACES_MAX: usize = 8;
 
 impl Live<'_> {
-    pub(super) fn deliver_waiting(&mut self) {
-        for _ in 0..DELIVERIES_PER_TURN_MAX {
-            if !self.may_deliver() {
-                return;
+    pub(super) fn deliver_arrived(&mut self) {
+        self.has_given_way = false;
+        if !self.has_arrivals {
+            return;
+        }
+        let now_ms = self.line.uptime.now_ms();
+        let mut delivered = 0;
+        while delivered < DELIVERIES_PER_TURN_MAX && self.may_deliver() {
+            if self.arrived.is_empty() {
+                let bytes_max = OUT_PAUSES_DELIVERY_BYTES.saturating_sub(self.line.session.out().len());
+                self.claim.take_arrived(&mut self.arrived, DELIVERIES_PER_TURN_MAX - delivered, bytes_max);
             }
-            let Some(delivery) = self.claim.try_next_delivery() else { return };
-            self.deliver(delivery);
+            let Some(delivery) = self.arrived.pop_front() else {
+                self.has_arrivals = false;
+                break;
+            };
+            self.deliver(delivery, now_ms);
+            delivered += 1;
+        }
+        if self.arrived.is_empty() && self.arrived.capacity() > IDLE_PLACES_MAX {
+            self.arrived = VecDeque::new();
+        }
+    }
+
+    /// What was taken and not written is the claim's again.
+    pub(super) fn give_back_arrived(&mut self) {
+        while let Some(delivery) = self.arrived.pop_back() {
+            self.claim.put_back(delivery);
+            self.has_arrivals = true;
         }
     }
 
@@ -30,7 +55,7 @@ impl Live<'_> {
 
     /// `iot:Receive` is judged at every delivery; what may not be received is skipped, or goes to another member of the
     /// shared subscription that it came by.
-    pub(super) fn deliver(&mut self, delivery: Delivery) {
+    fn deliver(&mut self, delivery: Delivery, now_ms: u64) {
         let message = &delivery.message;
         if !self.rights.may_receive(&message.topic) {
             self.count_dropped(Dropped::NotAuthorized);
@@ -38,7 +63,7 @@ impl Live<'_> {
             told!(debug, self.peer, topic, "iot:Receive is not allowed: a message was skipped");
             return self.claim.hand_back(delivery);
         }
-        match delivery.write_to(&mut self.line.session, self.line.uptime.now_ms()) {
+        match delivery.write_to(&mut self.line.session, now_ms) {
             Ok(packet_id) => {
                 self.claim.sent(&delivery, packet_id);
                 self.meter.delivered();

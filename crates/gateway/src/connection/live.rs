@@ -5,13 +5,9 @@
 //! its inbox in the broker is bounded, so nobody waits for it.
 
 use std::collections::{HashSet, VecDeque};
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
 
-use broker::{Claim, Delivery, Ended, Message, WillAtEnd, WillFate, WillOnDisconnect};
+use broker::{Claim, Delivery, Message, WillAtEnd, WillFate};
 use domain::admission::Refusal;
 use mqtt::codec::VariableInteger;
 use mqtt::packet::{Publish, Reason, ReasonCode, Subscribe, Subscription, Unsubscribe, Will};
@@ -22,24 +18,20 @@ use services::metrics::{self, Outcome, Unsent};
 use services::presence::Presence;
 use services::rates::RateExceeded;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::Line;
+use super::bell::Bell;
 use super::end::End;
 use super::goodbye;
+use super::interruption::Interruptions;
 use super::meter::Meter;
 use super::rights::Rights;
 use crate::log::told;
 use crate::peer::Peer;
 use crate::profile::Profile;
-use crate::socket::{Reading, Turn};
 
-/// Unsent bytes at which nothing more is read: a client that only asks and never listens fills no memory.
-const OUT_PAUSES_READING_BYTES: usize = 256 * 1024;
-/// What is read of one client before all others that are ready get their turn: a millisecond of small messages. Who has always
-/// something more to say would otherwise be listened to until the runtime steps in, which counts reads and not what they bring.
-const IN_A_ROW_BYTES_MAX: usize = 64 * 1024;
-/// Until the timer looks again where the session has no deadline.
+/// Until the clock is looked at again where the session has no deadline.
 const NO_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Live<'a> {
@@ -48,18 +40,28 @@ pub(super) struct Live<'a> {
     profile: Profile,
     pub(super) rights: Rights,
     pub(super) claim: Claim,
-    timer: Pin<Box<Sleep>>,
+    shutdown: watch::Receiver<bool>,
+    pub(super) interruptions: Interruptions,
+    /// Rung by the claim.
+    pub(super) arrivals: Bell,
+    /// Something may be there to be delivered: it has rung, and not everything was taken since.
+    pub(super) has_arrivals: bool,
+    /// Taken from the inbox, and not written yet; empty but for a device that may get no more just now.
+    pub(super) arrived: VecDeque<Delivery>,
+    /// Since something was delivered last.
+    pub(super) has_given_way: bool,
     /// What is subscribed to now; bounded by the profile.
     filters: HashSet<TopicFilter>,
     origin: Origin,
     /// Messages of the client that are on their way to the disk, in their order; bounded by the session's receive maximum.
-    settling: VecDeque<(Accepted, Asked)>,
+    pub(super) settling: VecDeque<(Accepted, Asked)>,
     /// Whether an operator ended the connection, and its will with it.
-    will_is_prevented: bool,
+    pub(super) will_is_prevented: bool,
     /// Of clients that have lifecycle events.
     presence: Option<Presence>,
     pub(super) meter: Meter,
-    in_a_row_bytes: usize,
+    /// Read since it slept or gave way.
+    pub(super) in_a_row_bytes: usize,
     pub(super) traffic: metrics::Turn,
     pub(super) unsent: Unsent,
 }
@@ -75,19 +77,26 @@ pub(super) struct Asked {
 }
 
 /// What woke the loop.
-enum Woken {
+pub(super) enum Woken {
     Standing,
-    Delivery(Delivery),
+    /// There is something to be delivered.
+    Arrived,
     /// The first of the messages that were on their way to the disk.
     Settled(Result<(), services::Error>),
-    Timer,
+    Deadline,
     Socket,
     /// More may be read or delivered.
     Released,
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(line: &'a mut Line, mut rights: Rights, claim: Claim, peer: &'a Peer) -> Self {
+    pub(super) fn new(
+        line: &'a mut Line,
+        mut rights: Rights,
+        claim: Claim,
+        peer: &'a Peer,
+        shutdown: &watch::Receiver<bool>,
+    ) -> Self {
         let profile = line.profile;
         let origin = Origin {
             client_id: Some(rights.client_id().to_owned()),
@@ -95,8 +104,6 @@ impl<'a> Live<'a> {
             connection: Some(peer.connection),
             ..Origin::default()
         };
-        // Runs out at once, and is set by the handler.
-        let timer = Box::pin(sleep_until(Instant::now()));
         let presence = rights.services().presence(&origin);
         let filters = if claim.is_resumed() {
             // What waits for it may have come by filters that it gave up since.
@@ -110,13 +117,21 @@ impl<'a> Live<'a> {
         let will_is_prevented = false;
         let traffic = metrics::Turn::default();
         let unsent = rights.services().metrics().traffic.unsent();
+        let interruptions = Interruptions::of(shutdown, &claim, &rights, deadline(line));
+        let arrivals = Bell::new();
+        claim.wake_on_arrival(arrivals.waker());
         Self {
             line,
             peer,
             profile,
             rights,
             claim,
-            timer,
+            shutdown: shutdown.clone(),
+            interruptions,
+            arrivals,
+            has_arrivals: true,
+            arrived: VecDeque::new(),
+            has_given_way: false,
             filters,
             origin,
             settling,
@@ -129,55 +144,58 @@ impl<'a> Live<'a> {
         }
     }
 
-    pub(super) async fn announce_connected(&self) {
+    pub(super) async fn announce_connected(&mut self) {
         let address = self.peer.source.ip();
         let (presence, thing) = (self.presence.as_ref(), self.rights.exclusive_thing());
         self.rights.services().announce_connected(presence, &self.origin, address, thing).await;
     }
 
-    pub(super) async fn run(&mut self, shutdown: &mut watch::Receiver<bool>) -> End {
-        loop {
-            if let Err(end) = self.turn(shutdown).await {
-                self.add_up();
-                if let End::Refused(refused) = &end {
-                    // MQTT 5 is told; nothing happens where the session itself has ended.
-                    self.line.session.close(goodbye::disconnect(&refused.refusal));
-                }
-                return end;
+    pub(super) async fn run(&mut self) -> End {
+        // More may have come with CONNECT.
+        let mut woken = Ok(Woken::Socket);
+        let end = loop {
+            let outcome = match woken {
+                Ok(woken) => self.turn(woken).await,
+                Err(end) => Err(end),
+            };
+            match outcome {
+                Ok(()) => woken = self.wait().await,
+                Err(end) => break end,
             }
+        };
+        self.add_up();
+        if let End::Refused(refused) = &end {
+            // MQTT 5 is told; nothing happens where the session itself has ended.
+            self.line.session.close(goodbye::disconnect(&refused.refusal));
         }
+        end
     }
 
-    async fn turn(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<(), End> {
-        let waiting_bytes = self.line.input.len();
-        let unsent_bytes = self.line.session.out().len();
-        self.handle_input().await?;
-        // Here and not only where the inbox wakes the loop: a device that sends without a pause is to hear as well.
-        self.deliver_waiting();
-        let read_bytes = waiting_bytes.saturating_sub(self.line.input.len());
-        let written_bytes = self.line.session.out().len().saturating_sub(unsent_bytes);
-        self.meter.count_turn(self.rights.services(), read_bytes + written_bytes);
-        self.add_up();
-        // Before anything is sent that says so.
-        self.save().await?;
-        match self.wait(shutdown).await? {
-            Woken::Standing => self.renew_rights(),
-            Woken::Delivery(delivery) => {
-                self.deliver(delivery);
-                // Publishers that are ready as well get their turn first: what they have for this device goes out with
-                // this message, in one write.
-                give_way().await;
-                Ok(())
+    async fn turn(&mut self, woken: Woken) -> Result<(), End> {
+        match woken {
+            // Nothing has come from the device.
+            Woken::Arrived => {}
+            Woken::Socket | Woken::Released => self.handle_input().await?,
+            Woken::Settled(outcome) => {
+                self.acknowledge_settled(outcome)?;
+                self.handle_input().await?;
             }
-            Woken::Settled(outcome) => self.acknowledge_settled(outcome),
-            Woken::Timer => self.handle_timer(),
-            Woken::Socket | Woken::Released => Ok(()),
+            Woken::Standing => {
+                self.renew_rights()?;
+                self.wait_for_interruptions();
+            }
+            Woken::Deadline => self.handle_deadline()?,
         }
+        // Whatever woke the loop: a device that sends without a pause is to hear as well.
+        self.deliver_arrived();
+        // Before anything is sent that says so.
+        self.save().await
     }
 
     /// What becomes of the session and of the will: that is published unless the client said goodbye; at once, or by the
     /// broker when its delay is over (5.0 section 3.1.3.2.2).
-    pub(super) async fn end(self, will: Option<Will>) -> Option<Presence> {
+    pub(super) async fn end(mut self, will: Option<Will>) -> Option<Presence> {
+        self.give_back_arrived();
         // What the client may still be told.
         if let Err(error) = self.claim.save().await {
             told!(warn, self.peer, %error, "the end of a session could not be written");
@@ -208,7 +226,7 @@ impl<'a> Live<'a> {
         self.origin.clone()
     }
 
-    async fn save(&self) -> Result<(), End> {
+    async fn save(&mut self) -> Result<(), End> {
         if self.claim.is_saved() {
             return Ok(());
         }
@@ -216,7 +234,8 @@ impl<'a> Live<'a> {
     }
 
     async fn handle_input(&mut self) -> Result<(), End> {
-        while let Some(action) = self.line.session.poll_action(&mut self.line.input, self.line.uptime.now_ms()) {
+        let now_ms = self.line.uptime.now_ms();
+        while let Some(action) = self.line.session.poll_action(&mut self.line.input, now_ms) {
             // A full buffer of packets takes a while, and a right that is lost meanwhile is lost for the rest of it.
             if self.rights.has_changed() {
                 self.renew_rights()?;
@@ -253,58 +272,18 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
-    async fn wait(&mut self, shutdown: &mut watch::Receiver<bool>) -> Result<Woken, End> {
-        let delivering = self.may_deliver();
-        let Line { socket, session, input, .. } = &mut *self.line;
-        let unsent = session.out().len();
-        let may_read = unsent < OUT_PAUSES_READING_BYTES && self.meter.may_read();
-        let reading = if may_read && !session.is_waiting_for_answers() { Reading::On } else { Reading::Paused };
-        // While something moves, nobody need be asked to wake us: looking is enough.
-        let is_undisturbed = self.settling.is_empty()
-            && !shutdown.has_changed().unwrap_or(true)
-            && !self.claim.has_ended()
-            && !self.rights.has_changed()
-            && !self.timer.is_elapsed();
-        if is_undisturbed && let Some(turn) = socket.turn_at_once(input, session.out(), reading).await {
-            self.in_a_row_bytes += input.len();
-            if self.in_a_row_bytes >= IN_A_ROW_BYTES_MAX {
-                self.in_a_row_bytes = 0;
-                give_way().await;
-            }
-            return turn_ended(turn);
-        }
-        self.in_a_row_bytes = 0;
-        tokio::select! {
-            biased;
-            _ = shutdown.wait_for(|down| *down) => Err(End::refused(Refusal::ServerShutdown)),
-            ended = self.claim.ended() => {
-                let refusal = match ended {
-                    Ended::TakenOver => Refusal::TakenOver,
-                    Ended::Disconnected { will } => {
-                        self.will_is_prevented = will == WillOnDisconnect::Prevented;
-                        Refusal::Disconnected
-                    }
-                };
-                Err(End::refused(refusal))
-            }
-            () = self.rights.changed() => Ok(Woken::Standing),
-            () = self.timer.as_mut() => Ok(Woken::Timer),
-            () = self.meter.released() => Ok(Woken::Released),
-            outcome = first_settled(&mut self.settling), if !self.settling.is_empty() => Ok(Woken::Settled(outcome)),
-            turn = socket.turn(input, session.out(), reading) => turn_ended(turn),
-            delivery = self.claim.next_delivery(), if delivering => Ok(Woken::Delivery(delivery)),
-        }
-    }
-
-    /// The deadline moves with every packet; the timer is set anew only when it has run out.
-    fn handle_timer(&mut self) -> Result<(), End> {
+    /// The deadline moves with every packet, and is looked at only when it has come.
+    fn handle_deadline(&mut self) -> Result<(), End> {
         let Line { session, uptime, .. } = &mut *self.line;
         if let Some(Action::Closed(closed)) = session.handle_timer(uptime.now_ms()) {
             return Err(End::of_closed(closed));
         }
-        let deadline = session.next_deadline_ms().map_or_else(|| Instant::now() + NO_DEADLINE, |ms| uptime.at(ms));
-        self.timer.as_mut().reset(deadline);
+        self.wait_for_interruptions();
         Ok(())
+    }
+
+    fn wait_for_interruptions(&mut self) {
+        self.interruptions.go_on(&self.shutdown, &self.claim, &self.rights, deadline(self.line));
     }
 
     /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so, nor has
@@ -320,7 +299,12 @@ impl<'a> Live<'a> {
             self.discard(asked, exceeded);
             return Ok(());
         }
-        match self.hand_in(publish).await {
+        let accepted = match self.hand_in(publish) {
+            Ok(HandedIn::Now(accepted)) => Ok(accepted),
+            Ok(HandedIn::Later(accepting)) => accepting.await.map_err(refusal_of),
+            Err(refused) => Err(refused),
+        };
+        match accepted {
             Ok(accepted) if accepted.is_settled() => {
                 if asked.since.is_some() {
                     self.traffic.acknowledged();
@@ -365,9 +349,12 @@ impl<'a> Live<'a> {
         }
     }
 
-    async fn hand_in(&mut self, publish: Publish) -> Result<Accepted, Refusal> {
-        self.profile.check_publish(publish.topic.as_str()).map_err(Refusal::PublishRefused)?;
-        self.rights.may_publish(&publish.topic)?;
+    fn hand_in(&mut self, publish: Publish) -> Result<HandedIn, Refusal> {
+        // Of a topic that the profile does not know no verdict is ever kept.
+        if !self.rights.just_published(&publish.topic) {
+            self.profile.check_publish(publish.topic.as_str()).map_err(Refusal::PublishRefused)?;
+            self.rights.may_publish(&publish.topic)?;
+        }
         if publish.retain {
             self.profile.check_retain(publish.topic.as_str()).map_err(Refusal::PublishRefused)?;
             self.rights.may_retain(&publish.topic)?;
@@ -388,10 +375,7 @@ impl<'a> Live<'a> {
             Some(_) => services.hand_in_at_once(message, &Origin { receipt, ..self.origin.clone() }),
             None => services.hand_in_at_once(message, &self.origin),
         };
-        match handed_in.map_err(refusal_of)? {
-            HandedIn::Now(accepted) => Ok(accepted),
-            HandedIn::Later(accepting) => accepting.await.map_err(refusal_of),
-        }
+        handed_in.map_err(refusal_of)
     }
 
     /// One fsync is for many: those that were settled by the same one are acknowledged in the same write.
@@ -424,6 +408,8 @@ impl<'a> Live<'a> {
         };
         let codes: Vec<ReasonCode> = subscribe.subscriptions.into_iter().map(&mut answer).collect();
         self.count_subscribed(&codes);
+        // Retained messages.
+        self.has_arrivals = true;
         self.line.session.subscribe_answered(subscribe.packet_id, codes);
         let (services, presence) = (self.rights.services(), self.presence.as_ref());
         Box::pin(services.announce_subscribed(presence, &self.origin, &granted)).await;
@@ -480,11 +466,9 @@ impl<'a> Live<'a> {
     }
 }
 
-async fn first_settled(settling: &mut VecDeque<(Accepted, Asked)>) -> Result<(), services::Error> {
-    match settling.front_mut() {
-        Some((accepted, _)) => accepted.settle().await,
-        None => std::future::pending().await,
-    }
+fn deadline(line: &Line) -> Instant {
+    let Line { session, uptime, .. } = line;
+    session.next_deadline_ms().map_or_else(|| Instant::now() + NO_DEADLINE, |ms| uptime.at(ms))
 }
 
 fn refusal_of(error: services::Error) -> Refusal {
@@ -516,25 +500,4 @@ async fn publish_will(peer: &Peer, rights: &Rights, message: Message, origin: Or
     if let Err(error) = rights.services().accept(message, origin).await {
         told!(warn, peer, error = error.message, "a will could not be published");
     }
-}
-
-fn turn_ended(turn: io::Result<Turn>) -> Result<Woken, End> {
-    match turn {
-        Ok(turn) => End::of_turn(turn).map(|()| Woken::Socket),
-        Err(error) => Err(End::of_socket(&error)),
-    }
-}
-
-/// To the end of the run queue, and no further: `yield_now` would ask the operating system for news as well.
-async fn give_way() {
-    let mut has_given_way = false;
-    poll_fn(|cx| {
-        if has_given_way {
-            return Poll::Ready(());
-        }
-        has_given_way = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await
 }

@@ -2,13 +2,15 @@
 //!
 //! Where rates are only reported, a turn is counted as a whole and nothing is looked at message by message.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use domain::quota::{BYTES_PER_CONNECTION, PUBLISHES_PER_CONNECTION};
 use domain::rate::TokenBucket;
 use services::Services;
 use services::rates::{Excess, RateExceeded, RateKind};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::profile::Profile;
 
@@ -23,6 +25,8 @@ pub(super) struct Meter {
     sent: u32,
     reading_again: Option<Instant>,
     delivering_again: Option<Instant>,
+    /// Of a connection that is held back.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Meter {
@@ -36,13 +40,19 @@ impl Meter {
             sent: 0,
             reading_again: None,
             delivering_again: None,
+            timer: None,
         }
+    }
+
+    /// Whether rates are held to.
+    pub(super) fn is_strict(&self, services: &Services) -> bool {
+        self.profile.has_rates() && services.rates().excess() == Excess::Enforced
     }
 
     /// Before a message of the device is looked at. `Err`: it is to be discarded.
     pub(super) fn publish(&mut self, services: &Services) -> Result<(), RateExceeded> {
         let rates = services.rates();
-        if rates.excess() == Excess::Reported || !self.profile.has_rates() {
+        if !self.is_strict(services) {
             self.received = self.received.saturating_add(1);
             return Ok(());
         }
@@ -60,7 +70,7 @@ impl Meter {
     }
 
     /// At the end of a turn in which so many bytes came and went.
-    pub(super) fn count_turn(&mut self, services: &Services, moved_bytes: usize) {
+    pub(super) fn count_turn(&mut self, services: &Services, moved_bytes: u64) {
         if moved_bytes == 0 || !self.profile.has_rates() {
             return;
         }
@@ -84,9 +94,9 @@ impl Meter {
             let delay_ms = rates.publish_out(sent, now).max(rates.held_for_ms(own_ms));
             self.delivering_again = in_ms(delay_ms);
         }
-        let delay_ms = self.bytes.borrow(BYTES_PER_CONNECTION, moved_bytes as u64, now_ms);
+        let delay_ms = self.bytes.borrow(BYTES_PER_CONNECTION, moved_bytes, now_ms);
         if delay_ms > 0 {
-            rates.report(RateKind::BytesOfConnection, moved_bytes as u64, now);
+            rates.report(RateKind::BytesOfConnection, moved_bytes, now);
         }
         if let Some(again) = in_ms(rates.held_for_ms(delay_ms)) {
             self.reading_again = Some(again);
@@ -102,16 +112,22 @@ impl Meter {
         self.delivering_again.is_none()
     }
 
-    /// Waits until more may be read or delivered than now; for ever where nothing is held back. Cancel safe.
-    pub(super) async fn released(&mut self) {
+    /// Ready once more may be read or delivered than now; never where nothing is held back.
+    pub(super) fn poll_released(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let next = match (self.reading_again, self.delivering_again) {
             (Some(reading), Some(delivering)) => reading.min(delivering),
             (Some(at), None) | (None, Some(at)) => at,
-            (None, None) => return std::future::pending().await,
+            (None, None) => return Poll::Pending,
         };
-        tokio::time::sleep_until(next).await;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(next)));
+        if timer.deadline() != next {
+            timer.as_mut().reset(next);
+        }
+        ready!(timer.as_mut().poll(cx));
+        self.timer = None;
         self.reading_again = self.reading_again.filter(|at| *at > next);
         self.delivering_again = self.delivering_again.filter(|at| *at > next);
+        Poll::Ready(())
     }
 }
 

@@ -4,25 +4,27 @@
 //! `End`; the record is made and the socket closed here, in one place.
 
 mod admission;
+mod bell;
 mod claiming;
 mod delivering;
 mod end;
 mod goodbye;
+mod interruption;
 mod live;
 mod meter;
 mod rights;
 mod traffic;
+mod waiting;
 
 use std::time::Duration;
 
-use broker::Claim;
 use bytes::BytesMut;
 use domain::CertificateId;
 use domain::admission::Refusal;
 use domain::x509::Certificate;
-use mqtt::packet::Connect;
+use mqtt::packet::{Connect, Will};
 use mqtt::{Action, Session};
-use services::metrics::Stage;
+use services::metrics::{Present, Stage};
 use services::signed_connection::Signer;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -35,7 +37,6 @@ use crate::socket::{DeviceSocket, Reading};
 use crate::stream::DeviceStream;
 use end::End;
 use live::Live;
-use rights::Rights;
 
 /// The session's clock: milliseconds since the connection began. Never goes back.
 #[derive(Clone, Copy, Debug)]
@@ -121,33 +122,13 @@ pub(crate) async fn serve(
         input: BytesMut::new(),
         uptime,
     };
-    let metrics = &gateway.metrics().connections;
-    let mut stage = Stage::Connect;
-    let end = match Box::pin(line.connect_packet(&mut shutdown)).await {
-        Err(end) => end,
-        Ok(mut connect) => {
-            let connect_at = Instant::now();
-            let assigned_client_id = assign_client_id(&mut connect);
-            peer.learn_client_id(&connect.client_id);
-            match Box::pin(admission::admit(gateway, &mut line, &peer, presented, &connect)).await {
-                Err(end) => end,
-                Ok(mut admitted) => {
-                    admitted.end_at(ends_at);
-                    told!(debug, peer, source = %peer.source, tls_version = peer.tls_version, "connected");
-                    // What happens once keeps no room in the future of a connection that lasts.
-                    let claiming = claiming::claim(gateway, &mut line, &admitted, &connect, assigned_client_id);
-                    match Box::pin(claiming).await {
-                        Err(end) => end,
-                        Ok(claim) => {
-                            stage = Stage::Live;
-                            let _connected = metrics.connected(connect.version, connect_at.elapsed());
-                            live(&mut line, admitted, claim, *connect, &peer, &mut shutdown).await
-                        }
-                    }
-                }
-            }
-        }
+    // What happens once keeps no room in the future of a connection that lasts.
+    let begun = Box::pin(begin(gateway, &mut line, presented, ends_at, &mut peer, &mut shutdown)).await;
+    let (end, stage) = match begun {
+        Ok(begun) => (live(begun).await, Stage::Live),
+        Err(end) => (end, Stage::Connect),
     };
+    let metrics = &gateway.metrics().connections;
     match &end {
         End::Refused(refused) => {
             metrics.refused(&refused.refusal, stage);
@@ -162,26 +143,56 @@ pub(crate) async fn serve(
             told!(debug, peer, why, "the connection was lost");
         }
     }
-    // Boxed: no connection is to keep room for its end while it lasts.
     Box::pin(line.close(gateway)).await;
 }
 
-async fn live(
-    line: &mut Line,
-    rights: Rights,
-    claim: Claim,
-    connect: Connect,
-    peer: &Peer,
+/// A connection that has its CONNACK.
+struct Begun<'a> {
+    live: Live<'a>,
+    will: Option<Will>,
+    /// Counts it while it is there.
+    _connected: Present,
+}
+
+/// CONNECT, admission, the client id.
+async fn begin<'a>(
+    gateway: &Gateway,
+    line: &'a mut Line,
+    presented: Presented,
+    ends_at: Option<Instant>,
+    peer: &'a mut Peer,
     shutdown: &mut watch::Receiver<bool>,
-) -> End {
-    let services = rights.services().clone();
-    let mut live = Live::new(line, rights, claim, peer);
-    Box::pin(live.announce_connected()).await;
-    let end = live.run(shutdown).await;
-    let origin = live.origin();
-    let presence = Box::pin(live.end(connect.will)).await;
-    Box::pin(services.announce_disconnected(presence, &origin, end.disconnect_reason())).await;
+) -> Result<Box<Begun<'a>>, End> {
+    let mut connect = Box::pin(line.connect_packet(shutdown)).await?;
+    let connect_at = Instant::now();
+    let assigned_client_id = assign_client_id(&mut connect);
+    peer.learn_client_id(&connect.client_id);
+    let peer: &Peer = peer;
+    let mut rights = Box::pin(admission::admit(gateway, line, peer, presented, &connect)).await?;
+    rights.end_at(ends_at);
+    told!(debug, peer, source = %peer.source, tls_version = peer.tls_version, "connected");
+    let claim = Box::pin(claiming::claim(gateway, line, &rights, &connect, assigned_client_id)).await?;
+    Ok(Box::new(Begun {
+        live: Live::new(line, rights, claim, peer, shutdown),
+        will: connect.will,
+        _connected: gateway.metrics().connections.connected(connect.version, connect_at.elapsed()),
+    }))
+}
+
+async fn live(mut begun: Box<Begun<'_>>) -> End {
+    Box::pin(begun.live.announce_connected()).await;
+    let end = begun.live.run().await;
+    Box::pin(begun.end(&end)).await;
     end
+}
+
+impl Begun<'_> {
+    async fn end(self: Box<Self>, end: &End) {
+        let Self { live, will, _connected } = *self;
+        let (services, origin) = (live.rights.services().clone(), live.origin());
+        let presence = live.end(will).await;
+        services.announce_disconnected(presence, &origin, end.disconnect_reason()).await;
+    }
 }
 
 impl Line {

@@ -1,7 +1,6 @@
 //! What a live connection may do: who holds it, and the verdicts that were given on it.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +13,7 @@ use services::Services;
 use services::connection::{Admitted, Standing};
 use services::signed_connection::{AdmittedSigner, Signer};
 use tokio::sync::watch;
-use tokio::sync::watch::error::RecvError;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 /// Topics whose verdicts are remembered; a device publishes to few, and a busy listener hears some hundreds.
 const VERDICTS_MAX: usize = 512;
@@ -26,8 +24,8 @@ pub(super) struct Rights {
     holder: Holder,
     /// When the connection ends, whatever becomes of the rights.
     ends_at: Option<Instant>,
-    /// Rings when something ends by itself: the connection's time, or the credentials that it was signed with.
-    end: Option<Pin<Box<Sleep>>>,
+    /// When something ends by itself: the connection's time, or the credentials that it was signed with.
+    end: Option<Instant>,
     /// As of the holder's rights when they were looked at last.
     publish: HashMap<TopicName, ()>,
     receive: HashMap<TopicName, bool>,
@@ -117,8 +115,7 @@ impl Rights {
             }
             Holder::Certificate(_) | Holder::Anyone => None,
         };
-        let first = self.ends_at.into_iter().chain(credentials_end).min();
-        self.end = first.map(|first| Box::pin(sleep_until(first)));
+        self.end = self.ends_at.into_iter().chain(credentials_end).min();
     }
 
     pub(super) fn client_id(&self) -> &str {
@@ -144,16 +141,20 @@ impl Rights {
         certificate.standing.things.iter().find(|thing| thing.is_exclusive).map(|thing| thing.name.as_str())
     }
 
-    /// Waits for the rights to change. Cancel safe.
-    pub(super) async fn changed(&mut self) {
-        let outcome = match (&mut self.holder, &mut self.end) {
-            (Holder::Certificate(certificate), None) => certificate.cell.changed().await,
-            // Boxed: the many devices with a certificate on a port of their own keep no room for it.
-            (holder, end) => Box::pin(changed_or_ended(holder, end)).await,
-        };
-        if outcome.is_err() {
-            // The services are gone, and the server with them; shutdown will say so.
-            std::future::pending().await
+    /// Returns when the rights are no longer those that were taken over last; at once if that is so already.
+    pub(super) fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (holder, end) = (self.holder.changes(), self.end);
+        async move {
+            let ended = async {
+                match end {
+                    Some(end) => sleep_until(end).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = holder => {}
+                () = ended => {}
+            }
         }
     }
 
@@ -164,7 +165,7 @@ impl Rights {
             Holder::Signer(of) => of.changes.has_changed().unwrap_or(false),
             Holder::Anyone => false,
         };
-        has_changed || self.end.as_ref().is_some_and(|end| end.deadline() <= Instant::now())
+        has_changed || self.end.is_some_and(|end| end <= Instant::now())
     }
 
     /// Takes over the changed rights. `Err`: the connection may not stay.
@@ -195,8 +196,13 @@ impl Rights {
         self.judge(IotAction::Connect, &self.client_id).map_err(|refusal| Refusal::RightLost(refusal.sentence()))
     }
 
+    /// Whether it was allowed of this topic last, and by the same rights: most devices publish to one topic.
+    pub(super) fn just_published(&self, topic: &TopicName) -> bool {
+        self.publish_last.as_ref() == Some(topic)
+    }
+
     pub(super) fn may_publish(&mut self, topic: &TopicName) -> Result<(), Refusal> {
-        if matches!(self.holder, Holder::Anyone) || self.publish_last.as_ref() == Some(topic) {
+        if matches!(self.holder, Holder::Anyone) || self.just_published(topic) {
             return Ok(());
         }
         if !self.publish.contains_key(topic) {
@@ -279,20 +285,24 @@ impl Rights {
     }
 }
 
-async fn changed_or_ended(holder: &mut Holder, end: &mut Option<Pin<Box<Sleep>>>) -> Result<(), RecvError> {
-    let changed = async {
-        match holder {
-            Holder::Certificate(certificate) => certificate.cell.changed().await,
-            Holder::Signer(of) => of.changes.changed().await,
-            Holder::Anyone => std::future::pending().await,
+impl Holder {
+    fn changes(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut certificate, mut signer) = match self {
+            Holder::Certificate(of) => (Some(of.cell.clone()), None),
+            Holder::Signer(of) => (None, Some(of.changes.clone())),
+            Holder::Anyone => (None, None),
+        };
+        async move {
+            let outcome = match (&mut certificate, &mut signer) {
+                (Some(cell), _) => cell.changed().await,
+                (None, Some(changes)) => changes.changed().await,
+                (None, None) => std::future::pending().await,
+            };
+            if outcome.is_err() {
+                // The services are gone, and the server with them; shutdown will say so.
+                std::future::pending().await
+            }
         }
-    };
-    match end {
-        None => changed.await,
-        Some(end) => tokio::select! {
-            outcome = changed => outcome,
-            () = end.as_mut() => Ok(()),
-        },
     }
 }
 

@@ -12,11 +12,16 @@ impl Live<'_> {
         &self.rights.services().metrics().traffic
     }
 
-    /// Once a turn, so that no message on its way touches what other connections count.
+    /// Once a turn in which something has moved, so that no message on its way touches what other connections count.
     pub(super) fn add_up(&mut self) {
         let Line { socket, session, .. } = &mut *self.line;
-        (self.traffic.received_bytes, self.traffic.sent_bytes) = socket.take_moved_bytes();
+        let (received_bytes, sent_bytes) = socket.take_moved_bytes();
+        if received_bytes == 0 && sent_bytes == 0 && self.traffic.is_empty() {
+            return;
+        }
+        (self.traffic.received_bytes, self.traffic.sent_bytes) = (received_bytes, sent_bytes);
         self.traffic.pings = session.take_pings();
+        self.meter.count_turn(self.rights.services(), received_bytes + sent_bytes);
         self.unsent.set(session.out().len());
         self.rights.services().metrics().traffic.add_up(session.version(), &mut self.traffic);
     }

@@ -107,6 +107,12 @@ impl Unsent {
 }
 
 impl Turn {
+    /// Whether no message was counted.
+    pub fn is_empty(&self) -> bool {
+        let Self { received, sent, acknowledged, .. } = self;
+        *acknowledged == 0 && received.iter().chain(sent).all(|count| *count == 0)
+    }
+
     /// A message with QoS 1 or 2 has come. Answers since when it waits for its acknowledgement.
     pub fn asked(&mut self) -> Instant {
         *self.acknowledging_since.get_or_insert_with(Instant::now)
