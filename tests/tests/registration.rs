@@ -137,7 +137,7 @@ async fn cas_of_one_name() {
     assert_eq!(described(&operator, &device.id()).await["caCertificateId"], renewed.id().to_string());
 }
 
-/// Nothing of a chain without bound is kept, and nobody is registered by it.
+/// Nothing of a chain without bound is kept, and nobody is registered by it. Ten certificates are not too many.
 #[tokio::test]
 async fn a_chain_that_is_too_long() {
     let server = Server::start();
@@ -158,6 +158,16 @@ async fn a_chain_that_is_too_long() {
             assert!(record.to_string().len() < 32 * 1024, "{}", record.to_string().len());
         }
         assert_eq!(operator.status(&id).await, None, "{certificates} certificates");
+    }
+    for (versions, reason) in
+        [(TlsVersions::Tls12Only, "REGISTERED_NOW"), (TlsVersions::Tls13Only, "PENDING_ACTIVATION")]
+    {
+        let tls = ClientTls::new(&root, server.fact("endpoint")).expect("a usable root");
+        let tls = tls.with_device(&device, &[&ca; 9]).expect("a device").with_versions(versions);
+        let outcome = MqttClient::connect(server.mqtt_addr(), &tls, Connect::new("d"), PATIENCE).await;
+        assert!(outcome.is_err_and(|error| error.is_closed_without_connack()));
+        let record = server.wait_for_record(&["--certificate", &id], reason);
+        assert_eq!(record["chain"].as_array().map(Vec::len), Some(10), "{record}");
     }
     // The device is welcome with a chain of its own.
     let device = FieldDevice::of(&ca, device, "long-chain");
