@@ -2,9 +2,9 @@
 
 use std::net::TcpStream;
 
-use fleet::{Ca, KeyAlgorithm, Method};
-use landfall_tests::{DataDir, FieldDevice, MetricsPage, Operator, Options, Server};
-use mqtt::packet::Publish;
+use fleet::{Ca, KeyAlgorithm, Method, MqttClient};
+use landfall_tests::{DataDir, FieldDevice, MetricsPage, Operator, Options, PATIENCE, Server};
+use mqtt::packet::{Connect, Publish};
 use mqtt::{Packet, PacketId, Qos, TopicName};
 use serde_json::json;
 
@@ -195,6 +195,26 @@ async fn what_is_not_taken_is_counted_by_its_name() {
     assert_eq!(page.value("landfall_connections_accepted_total{listener=\"plain_mqtt\"}"), 1.0);
     drop(open);
     MetricsPage::wait(&server, |page| page.value(plain_open) == 0.0);
+}
+
+/// Whether or not the disk is asked first.
+#[tokio::test]
+async fn acknowledgements_are_timed() {
+    let server = Server::start();
+    let statements = json!([{ "Effect": "Allow", "Action": "iot:*", "Resource": "*" }]);
+    let device = FieldDevice::active(&server, "device", &statements).await;
+    let connect = Connect { clean: false, ..Connect::new("persists") };
+    let persistent = MqttClient::connect(server.mqtt_addr(), &device.tls(&server), connect, PATIENCE).await;
+    persistent.expect("CONNACK").subscribe("kept", Qos::AtLeastOnce).await.expect("SUBACK");
+    let mut sender = device.connect_as(&server, "sends").await.expect("CONNACK");
+    for topic in ["kept", "kept", "nobody/listens"] {
+        sender.publish_at_least_once(topic, "x").await.expect("PUBACK");
+    }
+    sender.publish_at_most_once("kept", "x").await.expect("sent");
+    let published = "aws_iot_publish_in_total{outcome=\"Success\",protocol=\"MQTT\"}";
+    let page = MetricsPage::wait(&server, |page| page.value(published) == 4.0);
+    assert_eq!(page.value("landfall_acknowledge_seconds_count"), 3.0);
+    assert!(page.value("landfall_acknowledge_seconds_sum") > 0.0);
 }
 
 fn topic(name: &str) -> TopicName {

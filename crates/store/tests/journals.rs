@@ -76,6 +76,20 @@ async fn overflow_drops_the_oldest_by_bytes_and_by_age() {
     assert_eq!(young.last(1)[0].at_ms, 3, "an entry above the bound is not kept and drops nothing");
     append(&young, &"é".repeat(5000), 14, "long");
     assert_eq!(young.last(1)[0].stream, "é".repeat(1024), "a stream's name is cut between characters");
+    // What went for its age is where it should be.
+    small.flush();
+    young.flush();
+    let counters = store.counters();
+    let dropped = (counters.journal_entries_too_large, counters.journal_entries_without_room);
+    assert_eq!(dropped, (1, 1000 - kept.len() as u64));
+    small.set_bounds(JournalBounds { bytes_max: 10_000, age_max_ms: i64::MAX });
+    let left = small.read(0, usize::MAX).len() as u64;
+    small.flush();
+    assert_eq!(store.counters().journal_entries_without_room, 1000 - left);
+    store.close().await;
+    let store = Store::open(dir.path()).unwrap();
+    store.journal("small", JournalBounds { bytes_max: 1000, age_max_ms: i64::MAX }).unwrap().flush();
+    assert_eq!(store.counters().journal_entries_without_room, 0, "of this life");
 }
 
 #[tokio::test]

@@ -114,4 +114,10 @@ async fn who_changes_its_name_pushes_nobody_out_either() {
     assert!(records.contains(&of("victim", "X", 1)), "{} records", records.len());
     assert!(records.len() > 900, "its share is there: {}", records.len());
     assert!(records.len() < 1200, "16 + 4 MiB of 20 kB each at most: {}", records.len());
+    let mut page = services::metrics::Exposition::default();
+    world.services.show_metrics(&mut page);
+    let page = page.into_text();
+    let dropped = "landfall_journal_entries_dropped_total{cause=\"source_share\"} ";
+    let dropped: usize = page.lines().find_map(|line| line.strip_prefix(dropped)?.parse().ok()).expect("it is counted");
+    assert!(dropped >= 10_000 - 1200, "{dropped}");
 }
