@@ -163,14 +163,13 @@ impl Broker {
             return Ok(false);
         };
         // What the client has seen before is sent again whatever its age [MQTT-4.4.0-1].
-        let is_in_flight = durable.progress().in_flight.iter().any(|it| it.position == first.position);
-        if is_in_flight || !self.is_too_old(&first, now_ms) {
+        if durable.progress().has_begun(first.position) || !self.is_too_old(&first, now_ms) {
             return Ok(false);
         }
         let gone = QueueWrite::Remove { queue: seat.queue(), position: first.position };
         self.store().defer(Commit { writes: Vec::new(), queue: vec![gone] });
         let mut progress = durable.progress();
-        progress.cursor = progress.cursor.max(first.position);
+        progress.advance(first.position);
         drop(progress);
         self.give_room_back(durable, crate::publish::room_bytes(first.head.len(), first.body.len()));
         self.shared.expired.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -97,7 +97,7 @@ impl Claim {
 
     /// `None`: it is on its way already, or has grown too old.
     fn deliverable(&self, durable: &Durable, entry: &QueueEntry) -> Option<Delivery> {
-        if durable.progress().in_flight.iter().any(|in_flight| in_flight.position == entry.position) {
+        if durable.progress().has_begun(entry.position) {
             return None;
         }
         let delivery = self.broker.read_entry(entry);
@@ -120,7 +120,7 @@ impl Claim {
         let mut progress = durable.progress();
         let is_held = progress.link == self.link.number;
         if is_held {
-            progress.cursor = progress.cursor.max(position);
+            progress.advance(position);
         }
         is_held
     }
@@ -143,7 +143,7 @@ impl Claim {
         // The identifier of a message with QoS 1 follows from its place, but for the rare one that another has in flight.
         let is_stored = delivery.qos == Qos::ExactlyOnce || packet_id != packet_id_of(queued.number());
         let qos = delivery.qos;
-        progress.cursor = progress.cursor.max(position);
+        progress.advance(position);
         progress.in_flight.push_back(InFlight { packet_id, position, bytes, qos, is_released: false, is_stored });
         drop(progress);
         if is_stored {
@@ -167,6 +167,7 @@ impl Claim {
                 in_flight.is_released = true;
                 in_flight.is_stored = true;
                 let bytes = std::mem::take(&mut in_flight.bytes);
+                progress.take_out(position);
                 drop(progress);
                 let row = OutgoingRow { position, qos: Qos::ExactlyOnce, is_released: true };
                 let mut local = self.local();
@@ -177,6 +178,7 @@ impl Claim {
             }
             Acknowledged::Done(_) => {
                 let Some(in_flight) = progress.in_flight.remove(index) else { return };
+                progress.take_out(position);
                 drop(progress);
                 let row = in_flight.is_stored.then(|| self.outgoing(in_flight.packet_id, None));
                 self.remove(durable, Queued { position, bytes: in_flight.bytes }, row.into_iter().collect());

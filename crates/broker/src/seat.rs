@@ -73,6 +73,9 @@ pub(crate) struct Progress {
     pub doubtful_to: Position,
     /// In the order in which they were sent.
     pub in_flight: VecDeque<InFlight>,
+    /// Beyond the cursor, where a restart has left it: what the client has had since, and a reader of the queue may still
+    /// find there.
+    pub done: BTreeSet<Position>,
     /// QoS 2: of messages from the client that it has not released.
     pub unreleased: BTreeSet<PacketId>,
     pub has_ended: bool,
@@ -199,6 +202,26 @@ impl Durable {
 }
 
 impl Progress {
+    /// Everything up to here was sent, or is settled now.
+    pub fn advance(&mut self, position: Position) {
+        self.cursor = self.cursor.max(position);
+        while self.done.first().is_some_and(|first| *first <= self.cursor) {
+            self.done.pop_first();
+        }
+    }
+
+    /// The client has it; it is on its way out of the queue.
+    pub fn take_out(&mut self, position: Position) {
+        if position > self.cursor {
+            self.done.insert(position);
+        }
+    }
+
+    /// Whether it is not to be read from the queue: it is sent, or the client has it.
+    pub fn has_begun(&self, position: Position) -> bool {
+        self.done.contains(&position) || self.in_flight.iter().any(|in_flight| in_flight.position == position)
+    }
+
     /// When the session ends, and when its will is due: no later than that.
     pub fn deadlines_ms(&self) -> (Option<u64>, Option<u64>) {
         let Some(since_ms) = self.disconnected_at_ms else { return (None, None) };
