@@ -40,7 +40,17 @@ pub struct Generator {
     /// Have something to be sent.
     dirty: Vec<usize>,
     scratch: Vec<u8>,
-    begin: Instant,
+    clock: Clock,
+}
+
+/// For stamps.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(Instant);
+
+impl Clock {
+    pub fn now_ns(self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
+    }
 }
 
 struct Client {
@@ -60,13 +70,12 @@ impl Generator {
             clients: Vec::new(),
             dirty: Vec::new(),
             scratch: vec![0; SCRATCH_BYTES],
-            begin: Instant::now(),
+            clock: Clock(Instant::now()),
         })
     }
 
-    /// For stamps.
-    pub fn now_ns(&self) -> u64 {
-        self.begin.elapsed().as_nanos() as u64
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Begins a connection; `CONNECT` goes out as soon as TLS stands. `Came::ConnAck` follows.

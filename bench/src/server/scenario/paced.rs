@@ -43,10 +43,10 @@ impl Paced {
         let mut generator = Generator::new()?;
         let how = (Qos::AtLeastOnce, Sessions::Clean);
         let cast = Cast::join(&mut generator, peer, clients, Route::Pair, how, self.clients)?;
-        let mut pace = Pace::new(self.rate, self.payload_bytes);
+        let mut pace = Pace::new(self.rate, self.payload_bytes, Pause::Spin);
         pace.run(&mut generator, &cast.publishers, Duration::from_millis(500), |_| false)?;
         settle(&mut generator, Duration::from_secs(2))?;
-        let mut pace = Pace::new(self.rate, self.payload_bytes);
+        let mut pace = Pace::new(self.rate, self.payload_bytes, Pause::Spin);
         let cpu = peer.cpu_seconds()?;
         pace.run(&mut generator, &cast.publishers, Duration::from_secs(self.seconds), |_| false)?;
         let cpu = peer.cpu_seconds()? - cpu;
@@ -63,19 +63,28 @@ impl Paced {
 /// Sends on time, whatever comes back, and notes how long each message took.
 pub struct Pace {
     between: Duration,
+    pause: Pause,
     payload_bytes: usize,
     pub sent: u64,
     pub times_ms: Vec<f64>,
 }
 
+/// What a pace does until the next message is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// It looks again and again: a timer's slack would be part of what is measured.
+    Spin,
+    /// It sleeps, a millisecond too long at most, and leaves the core to others who need it.
+    Sleep,
+}
+
 impl Pace {
-    pub fn new(rate: u64, payload_bytes: usize) -> Self {
+    pub fn new(rate: u64, payload_bytes: usize, pause: Pause) -> Self {
         let between = Duration::from_secs(1) / u32::try_from(rate.max(1)).unwrap_or(u32::MAX);
-        Self { between, payload_bytes, sent: 0, times_ms: Vec::new() }
+        Self { between, pause, payload_bytes, sent: 0, times_ms: Vec::new() }
     }
 
-    /// For so long, or until `is_over` says so; it is asked with each message. It does not sleep: a timer's slack would be
-    /// part of what it measures.
+    /// For so long, or until `is_over` says so; it is asked with each message.
     pub fn run(
         &mut self,
         generator: &mut Generator,
@@ -90,7 +99,7 @@ impl Pace {
         while begin.elapsed() < bound && !is_over(self.sent) {
             if Instant::now() >= next {
                 let place = (self.sent as usize) % publishers.len();
-                let stamp = Stamp { publisher: place as u32, sent_ns: generator.now_ns() };
+                let stamp = Stamp { publisher: place as u32, sent_ns: generator.clock().now_ns() };
                 let packet_id = (self.sent % 65_535 + 1) as u16;
                 generator.send_with(publishers[place], |out| {
                     publish(&topics[place], packet_id, stamp, self.payload_bytes, out);
@@ -98,9 +107,17 @@ impl Pace {
                 self.sent += 1;
                 next += self.between;
             }
-            let now = generator.now_ns();
-            generator.turn(Some(Duration::ZERO), |_, came| match came {
-                Came::Message(stamp) => self.times_ms.push(now.saturating_sub(stamp.sent_ns) as f64 / 1e6),
+            let pause = match self.pause {
+                Pause::Spin => Duration::ZERO,
+                Pause::Sleep => next.saturating_duration_since(Instant::now()),
+            };
+            let mut came_at = None;
+            let clock = generator.clock();
+            generator.turn(Some(pause), |_, came| match came {
+                Came::Message(stamp) => {
+                    let now = *came_at.get_or_insert_with(|| clock.now_ns());
+                    self.times_ms.push(now.saturating_sub(stamp.sent_ns) as f64 / 1e6);
+                }
                 Came::End => ended = true,
                 _ => {}
             })?;

@@ -6,7 +6,7 @@ use clap::Args;
 use fleet::KeyAlgorithm;
 use mqtt::Qos;
 
-use super::paced::Pace;
+use super::paced::{Pace, Pause};
 use super::{Cast, Sessions};
 use crate::Failure;
 use crate::comparison::Comparison;
@@ -48,7 +48,7 @@ impl Soak {
         let cpu = peer.cpu_seconds()?;
         let (mut sent, mut delivered) = (0, 0);
         while begin.elapsed() < Duration::from_secs(self.seconds) {
-            let mut pace = Pace::new(self.rate, PAYLOAD_BYTES);
+            let mut pace = Pace::new(self.rate, PAYLOAD_BYTES, Pause::Sleep);
             pace.run(&mut generator, &cast.publishers, Duration::from_secs(self.sample_seconds), |_| false)?;
             sent += pace.sent;
             delivered += pace.times_ms.len();

@@ -10,7 +10,7 @@ use clap::Args;
 use fleet::{KeyAlgorithm, Sample};
 use mqtt::Qos;
 
-use super::paced::Pace;
+use super::paced::{Pace, Pause};
 use super::{Cast, Sessions, settle};
 use crate::Failure;
 use crate::comparison::{Comparison, Figure};
@@ -52,7 +52,7 @@ impl Storm {
         let mut generator = Generator::new()?;
         let how = (Qos::AtLeastOnce, Sessions::Clean);
         let cast = Cast::join(&mut generator, peer, clients, Route::Pair, how, self.clients)?;
-        let mut calm = Pace::new(self.rate, PAYLOAD_BYTES);
+        let mut calm = Pace::new(self.rate, PAYLOAD_BYTES, Pause::Sleep);
         calm.run(&mut generator, &cast.publishers, Duration::from_secs(self.calm_seconds), |_| false)?;
         settle(&mut generator, Duration::from_secs(1))?;
 
@@ -65,7 +65,7 @@ impl Storm {
                 ended
             }
         });
-        let mut stormy = Pace::new(self.rate, PAYLOAD_BYTES);
+        let mut stormy = Pace::new(self.rate, PAYLOAD_BYTES, Pause::Sleep);
         stormy.run(&mut generator, &cast.publishers, STORM_MAX, |_| is_over.load(Ordering::Acquire))?;
         let (took, refused) = storm.join().map_err(|_| "the storm's thread panicked")??;
         cast.leave(&mut generator);
