@@ -71,6 +71,8 @@ impl Handshakes {
         loop {
             // Never closed; and without a permit the handshake would only be less polite.
             let step = self.steps.acquire().await;
+            // Whoever had it before has made us the very next to run: those who are ready and wait longer come first.
+            to_the_end_of_the_queue().await;
             if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await {
                 return outcome;
             }
@@ -92,6 +94,18 @@ impl Handshakes {
     fn locked(&self) -> MutexGuard<'_, HashMap<IpAddr, OfAddress>> {
         self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn to_the_end_of_the_queue() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await
 }
 
 impl Drop for User<'_> {

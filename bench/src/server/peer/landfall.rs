@@ -17,8 +17,8 @@ use crate::identities::Identities;
 use crate::pinning::{BROKER_CORE, pinned};
 
 const POLICY: &str = "bench";
-/// Registrations under way.
-const IN_FLIGHT: usize = 64;
+/// Registrations under way: half of the connections that one address may have.
+const IN_FLIGHT: usize = 32;
 
 pub fn start(programs: &Programs, identities: &Identities, devices: &[Device]) -> Result<Peer, Failure> {
     let folder = tempfile::Builder::new().prefix("landfall-bench-").tempdir()?;

@@ -117,7 +117,7 @@ impl<'a> Live<'a> {
         let will_is_prevented = false;
         let traffic = metrics::Turn::default();
         let unsent = rights.services().metrics().traffic.unsent();
-        let interruptions = Interruptions::of(shutdown, &claim, &rights, deadline(line));
+        let interruptions = Interruptions::of(shutdown, &claim, &rights, deadline(line, &rights));
         let arrivals = Bell::new();
         claim.wake_on_arrival(arrivals.waker());
         Self {
@@ -278,12 +278,16 @@ impl<'a> Live<'a> {
         if let Some(Action::Closed(closed)) = session.handle_timer(uptime.now_ms()) {
             return Err(End::of_closed(closed));
         }
+        if self.rights.has_changed() {
+            self.renew_rights()?;
+        }
         self.wait_for_interruptions();
         Ok(())
     }
 
     fn wait_for_interruptions(&mut self) {
-        self.interruptions.go_on(&self.shutdown, &self.claim, &self.rights, deadline(self.line));
+        let deadline = deadline(self.line, &self.rights);
+        self.interruptions.go_on(&self.shutdown, &self.claim, &self.rights, deadline);
     }
 
     /// A publish that is not allowed ends the connection, without a PUBACK: 3.1.1 has no other way to say so, nor has
@@ -466,9 +470,11 @@ impl<'a> Live<'a> {
     }
 }
 
-fn deadline(line: &Line) -> Instant {
+/// Of the session, or of the rights.
+fn deadline(line: &Line, rights: &Rights) -> Instant {
     let Line { session, uptime, .. } = line;
-    session.next_deadline_ms().map_or_else(|| Instant::now() + NO_DEADLINE, |ms| uptime.at(ms))
+    let of_session = session.next_deadline_ms().map(|ms| uptime.at(ms));
+    of_session.into_iter().chain(rights.end()).min().unwrap_or_else(|| Instant::now() + NO_DEADLINE)
 }
 
 fn refusal_of(error: services::Error) -> Refusal {

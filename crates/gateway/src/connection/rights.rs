@@ -13,7 +13,7 @@ use services::Services;
 use services::connection::{Admitted, Standing};
 use services::signed_connection::{AdmittedSigner, Signer};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// Topics whose verdicts are remembered; a device publishes to few, and a busy listener hears some hundreds.
 const VERDICTS_MAX: usize = 512;
@@ -141,19 +141,28 @@ impl Rights {
         certificate.standing.things.iter().find(|thing| thing.is_exclusive).map(|thing| thing.name.as_str())
     }
 
-    /// Returns when the rights are no longer those that were taken over last; at once if that is so already.
+    /// When something of them ends by itself, if nothing happens before: then they have changed.
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.end
+    }
+
+    /// Returns when the rights are no longer those that were taken over last, but for their `end`; at once if that is so
+    /// already.
     pub(super) fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (holder, end) = (self.holder.changes(), self.end);
+        let (mut certificate, mut signer) = match &self.holder {
+            Holder::Certificate(of) => (Some(of.cell.clone()), None),
+            Holder::Signer(of) => (None, Some(of.changes.clone())),
+            Holder::Anyone => (None, None),
+        };
         async move {
-            let ended = async {
-                match end {
-                    Some(end) => sleep_until(end).await,
-                    None => std::future::pending().await,
-                }
+            let outcome = match (&mut certificate, &mut signer) {
+                (Some(cell), _) => cell.changed().await,
+                (None, Some(changes)) => changes.changed().await,
+                (None, None) => std::future::pending().await,
             };
-            tokio::select! {
-                () = holder => {}
-                () = ended => {}
+            if outcome.is_err() {
+                // The services are gone, and the server with them; shutdown will say so.
+                std::future::pending().await
             }
         }
     }
@@ -281,27 +290,6 @@ impl Rights {
             Holder::Certificate(certificate) => self.services.must_allow(&certificate.permissions, action, subject),
             Holder::Signer(of) => self.services.judge_signer(&of.signer, action, subject),
             Holder::Anyone => Ok(()),
-        }
-    }
-}
-
-impl Holder {
-    fn changes(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (mut certificate, mut signer) = match self {
-            Holder::Certificate(of) => (Some(of.cell.clone()), None),
-            Holder::Signer(of) => (None, Some(of.changes.clone())),
-            Holder::Anyone => (None, None),
-        };
-        async move {
-            let outcome = match (&mut certificate, &mut signer) {
-                (Some(cell), _) => cell.changed().await,
-                (None, Some(changes)) => changes.changed().await,
-                (None, None) => std::future::pending().await,
-            };
-            if outcome.is_err() {
-                // The services are gone, and the server with them; shutdown will say so.
-                std::future::pending().await
-            }
         }
     }
 }
