@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use crate::Failure;
 use crate::process::{processes, resident_kib};
 
+/// Calls to the API under way at once: half of the connections that one address may have.
+pub const CALLS_AT_ONCE: usize = 32;
+
 pub struct Server {
     child: Child,
     data: PathBuf,

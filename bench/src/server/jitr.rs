@@ -41,6 +41,9 @@ pub fn onboardings(program: &Path, fleet: &Fleet) -> Result<(), Failure> {
     let alone = runtime.block_on(world.land(devices, 1))?;
     drop(world);
     let activations = activations.join().map_err(|_| "the log could not be read")?;
+    if activations.is_empty() {
+        return Err("the server's log tells of no activation".into());
+    }
     println!("time to active, ms (CONNECT sent to ACTIVE committed)");
     print_times("one device at a time", &alone, &activations);
     print_times(&format!("{} in flight", fleet.in_flight), &loaded, &activations);
@@ -148,12 +151,11 @@ impl World {
 
 fn activation(line: &str) -> Option<(String, f64)> {
     let event: Value = serde_json::from_str(line).ok()?;
-    let fields = &event["fields"];
-    if fields["status"] != "ACTIVE" {
+    if event["status"] != "ACTIVE" {
         return None;
     }
     let at = OffsetDateTime::parse(event["timestamp"].as_str()?, &Rfc3339).ok()?;
-    Some((fields["certificate_id"].as_str()?.to_owned(), at.unix_timestamp_nanos() as f64 / 1e9))
+    Some((event["certificate_id"].as_str()?.to_owned(), at.unix_timestamp_nanos() as f64 / 1e9))
 }
 
 impl Measured {

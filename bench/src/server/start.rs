@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::Failure;
-use crate::child::{Memory, Server};
+use crate::child::{CALLS_AT_ONCE, Memory, Server};
 
 #[derive(Args, Clone)]
 pub struct Registry {
@@ -25,8 +25,6 @@ pub struct Registry {
 }
 
 const LOG: &str = "warn";
-/// Registrations under way while the registry is filled.
-const IN_FLIGHT: usize = 64;
 /// What starts in the background after the banner has ended by then.
 const REST: Duration = Duration::from_secs(3);
 
@@ -75,7 +73,7 @@ async fn fill(client: AwsClient, ca: &Arc<Ca>, count: usize) -> Result<(), Failu
     let key = Key::generate(KeyAlgorithm::EcP256)?;
     let next = Arc::new(AtomicUsize::new(0));
     let mut workers = JoinSet::new();
-    for _ in 0..IN_FLIGHT {
+    for _ in 0..CALLS_AT_ONCE {
         let (client, ca, key, next) = (client.clone(), ca.clone(), key.clone(), next.clone());
         workers.spawn(async move {
             loop {

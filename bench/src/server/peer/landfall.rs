@@ -13,12 +13,11 @@ use tokio::task::JoinSet;
 
 use super::{Kind, Peer, Programs};
 use crate::Failure;
+use crate::child::CALLS_AT_ONCE;
 use crate::identities::Identities;
 use crate::pinning::{BROKER_CORE, pinned};
 
 const POLICY: &str = "bench";
-/// Registrations under way: half of the connections that one address may have.
-const IN_FLIGHT: usize = 32;
 
 pub fn start(programs: &Programs, identities: &Identities, devices: &[Device]) -> Result<Peer, Failure> {
     let folder = tempfile::Builder::new().prefix("landfall-bench-").tempdir()?;
@@ -68,7 +67,7 @@ async fn register(client: AwsClient, ca: &Ca, devices: &[Device]) -> Result<(), 
     let pems: Arc<Vec<String>> = Arc::new(pems.collect::<Result<_, Failure>>()?);
     let (next, ca_pem) = (Arc::new(AtomicUsize::new(0)), Arc::new(ca.certificate_pem()));
     let mut workers = JoinSet::new();
-    for _ in 0..IN_FLIGHT {
+    for _ in 0..CALLS_AT_ONCE {
         let (client, pems, next, ca_pem) = (client.clone(), pems.clone(), next.clone(), ca_pem.clone());
         workers.spawn(async move {
             while let Some(pem) = pems.get(next.fetch_add(1, Ordering::Relaxed)) {
