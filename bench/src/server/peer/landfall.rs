@@ -1,5 +1,4 @@
-//! Landfall: default settings but for the certificate and the connections of one address, every device registered, a
-//! policy that is judged on every packet.
+//! Landfall: default settings but for the certificate, every device registered, a policy that is judged on every packet.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
