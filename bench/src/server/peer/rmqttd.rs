@@ -1,4 +1,4 @@
-//! rmqttd, from its source: `cargo install --root target/peers rmqttd --version 0.24.0` (needs protoc).
+//! rmqttd, from its source: `cargo install --root target/peers rmqttd --version 0.24.0` (needs protoc and cmake).
 
 use std::path::PathBuf;
 
@@ -47,6 +47,6 @@ fn program(programs: &Programs) -> Result<PathBuf, Failure> {
     if path.exists() {
         return Ok(path);
     }
-    let how = "cargo install --root target/peers rmqttd --version 0.24.0 --locked, which needs protoc";
+    let how = "cargo install --root target/peers rmqttd --version 0.24.0 --locked, which needs protoc and cmake";
     Err(format!("{} is missing: {how}", path.display()).into())
 }
