@@ -26,7 +26,7 @@ pub(super) async fn admit(
     presented: Presented,
     connect: &Connect,
 ) -> Result<Rights, End> {
-    let Line { profile, session, .. } = line;
+    let Line { profile, session, socket, .. } = line;
     if profile.has_rates()
         && let Err(exceeded) = gateway.services().rates().connect(&connect.client_id, gateway.services().now())
     {
@@ -66,7 +66,10 @@ pub(super) async fn admit(
     let facts = facts(gateway, peer, *certificate, connect);
     let connecting = Connecting { facts, server_name: peer.server_name, will_topic, retains_will };
     match gateway.services().connect(&connecting).await {
-        Ok(admitted) => Ok(Rights::of_certificate(gateway.services().clone(), connecting.facts, admitted)),
+        Ok(admitted) => {
+            let services = gateway.services().clone();
+            Ok(Rights::of_certificate(services, connecting.facts, socket.chain(), admitted))
+        }
         Err(refused) => {
             refuse(session, &refused.refusal);
             Err(End::Refused(refused))

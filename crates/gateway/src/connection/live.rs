@@ -267,7 +267,7 @@ impl<'a> Live<'a> {
     }
 
     fn renew_rights(&mut self) -> Result<(), End> {
-        self.rights.renew().map_err(End::refused)?;
+        self.rights.renew(self.peer, self.line.socket.chain()).map_err(End::refused)?;
         self.rights.hear(self.filters.iter(), self.profile.claim_options().multi_level);
         Ok(())
     }

@@ -8,6 +8,7 @@ mod bell;
 mod claiming;
 mod delivering;
 mod end;
+mod facts;
 mod goodbye;
 mod interruption;
 mod live;

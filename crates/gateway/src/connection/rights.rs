@@ -9,11 +9,15 @@ use domain::iot_policy::{ConnectionFacts, IotAction, Permissions};
 use mqtt::packet::Will;
 use mqtt::topic::MultiLevel;
 use mqtt::{TopicFilter, TopicName};
+use rustls_pki_types::CertificateDer;
 use services::Services;
 use services::connection::{Admitted, Standing};
 use services::signed_connection::{AdmittedSigner, Signer};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use super::facts::KeptFacts;
+use crate::peer::Peer;
 
 /// Topics whose verdicts are remembered; a device publishes to few, and a busy listener hears some hundreds.
 const VERDICTS_MAX: usize = 512;
@@ -49,7 +53,7 @@ enum Holder {
 }
 
 struct OfCertificate {
-    facts: ConnectionFacts,
+    facts: KeptFacts,
     cell: watch::Receiver<Arc<Standing>>,
     /// What `cell` held when it was looked at last.
     standing: Arc<Standing>,
@@ -63,12 +67,17 @@ struct OfSigner {
 }
 
 impl Rights {
-    pub(super) fn of_certificate(services: Services, facts: ConnectionFacts, admitted: Admitted) -> Self {
+    pub(super) fn of_certificate(
+        services: Services,
+        facts: ConnectionFacts,
+        chain: &[CertificateDer<'_>],
+        admitted: Admitted,
+    ) -> Self {
         // What has changed since the admission shows as a change.
         let Admitted { standing: cell, permissions } = admitted;
         let standing = cell.borrow().clone();
         let client_id = facts.client_id.clone();
-        let certificate = OfCertificate { facts, cell, standing, permissions };
+        let certificate = OfCertificate { facts: KeptFacts::new(facts, chain), cell, standing, permissions };
         Self::new(services, client_id, Holder::Certificate(Box::new(certificate)))
     }
 
@@ -177,8 +186,8 @@ impl Rights {
         has_changed || self.end.is_some_and(|end| end <= Instant::now())
     }
 
-    /// Takes over the changed rights. `Err`: the connection may not stay.
-    pub(super) fn renew(&mut self) -> Result<(), Refusal> {
+    /// Takes over the changed rights. `Err`: the connection may not stay. `chain` as the peer sent it.
+    pub(super) fn renew(&mut self, peer: &Peer, chain: &[CertificateDer<'_>]) -> Result<(), Refusal> {
         self.publish.clear();
         self.receive.clear();
         self.publish_last = None;
@@ -190,7 +199,8 @@ impl Rights {
         match &mut self.holder {
             Holder::Certificate(certificate) => {
                 certificate.standing = certificate.cell.borrow_and_update().clone();
-                certificate.permissions = certificate.standing.permissions(&certificate.facts);
+                let facts = certificate.facts.whole(&self.client_id, peer, chain)?;
+                certificate.permissions = certificate.standing.permissions(&facts);
                 if let Err(why) = &certificate.standing.active {
                     return Err(Refusal::RightLost(why.clone()));
                 }
