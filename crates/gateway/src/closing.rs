@@ -25,14 +25,18 @@ pub async fn close_socket(mut socket: TcpStream, limits: &Limits) {
 }
 
 /// close_notify, half-close, drain.
-pub async fn close_tls(stream: server::TlsStream<TcpStream>, limits: &Limits) {
-    close_tls_stream(stream.into(), limits).await;
-}
-
-pub(crate) async fn close_tls_stream(mut stream: TlsStream, limits: &Limits) {
+pub async fn close_tls(mut stream: TlsStream, limits: &Limits) {
     let until = Instant::now() + limits.drain_timeout;
     if let Ok(Ok(())) = timeout_at(until, poll_fn(|cx| stream.poll_shutdown(cx))).await {
         drain(stream.tcp_mut(), limits.drain_bytes_max, until).await;
+    }
+}
+
+/// The same where HTTP was spoken.
+pub(crate) async fn close_https(mut stream: server::TlsStream<TcpStream>, limits: &Limits) {
+    let until = Instant::now() + limits.drain_timeout;
+    if let Ok(Ok(())) = timeout_at(until, stream.shutdown()).await {
+        drain(stream.get_mut().0, limits.drain_bytes_max, until).await;
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod alpn;
 mod aws_profile;
+mod client_hello;
 mod closing;
 mod connection;
 mod gateway;
@@ -36,5 +37,6 @@ pub use profile::Profile;
 pub use server_identity::{ServerIdentity, ServerKey, ServerKeyError};
 pub use session_tickets::SessionResumption;
 pub use stream::UpgradedStream;
-pub use tls::{Accepted, HandshakeEnded, Left, TlsDoor};
+pub use tls::{Accepted, HandshakeEnded, Left, Shaken, TlsDoor};
+pub use tls_stream::TlsStream;
 pub use verifier::{HandshakeRefused, LeafJudge};

@@ -183,7 +183,7 @@ async fn serve_tls(
             Some(_) => match tls.accept_by_alpn(socket, &mut peer).await.map_err(Box::new)? {
                 AcceptedByAlpn::Mqtt(accepted) => mqtt_arrived(accepted),
                 AcceptedByAlpn::Http { stream, certificate } => {
-                    Arrived::Http { stream: Box::new(stream), certificate: certificate.map(Box::new) }
+                    Arrived::Http { stream, certificate: certificate.map(Box::new) }
                 }
             },
         })
@@ -209,7 +209,7 @@ async fn serve_tls(
 
 fn mqtt_arrived(accepted: Accepted) -> Arrived {
     let presented = Presented::Certificate(Box::new(accepted.certificate));
-    let stream = DeviceStream::Tls(Box::new(accepted.stream.into()));
+    let stream = DeviceStream::Tls(accepted.stream);
     Arrived::Mqtt(Box::new(Arrival::new(stream, Profile::Aws, presented)))
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server;
 
-use crate::closing::{close_socket, close_tls, close_tls_stream};
+use crate::closing::{close_https, close_socket, close_tls};
 use crate::limits::Limits;
 use crate::tls_stream::TlsStream;
 use crate::websocket::WebSocket;
@@ -106,11 +106,11 @@ impl DeviceStream {
     /// So that the peer sees an orderly end, whatever the kind.
     pub(crate) async fn close(self, limits: &Limits) {
         match self {
-            Self::Tls(stream) => close_tls_stream(*stream, limits).await,
+            Self::Tls(stream) => close_tls(*stream, limits).await,
             Self::Tcp(stream) => close_socket(stream, limits).await,
             Self::WebSocketOverTls(mut websocket) => {
                 let _ = timeout(limits.drain_timeout, websocket.say_goodbye()).await;
-                close_tls(websocket.into_inner(), limits).await;
+                close_https(websocket.into_inner(), limits).await;
             }
             Self::WebSocketOverTcp(mut websocket) => {
                 let _ = timeout(limits.drain_timeout, websocket.say_goodbye()).await;

@@ -11,24 +11,25 @@ use std::time::Duration;
 use domain::admission::{Refusal, ServerName};
 use domain::x509::Certificate;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::{Acceptor, ClientHello};
-use rustls::{CertificateError, HandshakeKind, InvalidMessage, ServerConfig, version};
+use rustls::server::ClientHello;
+use rustls::{CertificateError, CommonState, HandshakeKind, InvalidMessage, ServerConfig, version};
 use rustls_pki_types::CertificateDer;
 use services::admission::Refused;
 use services::metrics::Metrics;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::server;
 
 use crate::alpn::{self, Spoken};
-use crate::closing::{close_socket, close_tls};
+use crate::client_hello::Greeting;
+use crate::closing::{close_https, close_socket, close_tls};
 use crate::handshakes::Handshakes;
 use crate::limits::Limits;
 use crate::peer::Peer;
 use crate::recent_leaves::RecentLeaves;
 use crate::server_identity::ServerIdentity;
 use crate::session_tickets::SessionTickets;
+use crate::tls_stream::TlsStream;
 use crate::verifier::{Demand, DeviceVerifier, HandshakeRefused, LeafJudge, judge_chain};
 
 /// Accepts TLS on sockets that were accepted already.
@@ -57,7 +58,7 @@ struct Configs {
 /// A peer that holds the key of a certificate that may come in.
 #[derive(Debug)]
 pub struct Accepted {
-    pub stream: TlsStream<TcpStream>,
+    pub stream: Box<TlsStream>,
     pub certificate: Certificate,
 }
 
@@ -65,7 +66,7 @@ pub struct Accepted {
 #[derive(Debug)]
 pub(crate) enum AcceptedByAlpn {
     Mqtt(Accepted),
-    Http { stream: TlsStream<TcpStream>, certificate: Option<Certificate> },
+    Http { stream: Box<server::TlsStream<TcpStream>>, certificate: Option<Certificate> },
 }
 
 /// A handshake that came to nothing.
@@ -83,7 +84,14 @@ pub enum Left {
     /// With the alert on its way.
     Socket(TcpStream),
     /// Of a resumed session, whose device was refused when its handshake was over: too late for an alert of ours.
-    Stream(Box<TlsStream<TcpStream>>),
+    Stream(Shaken),
+}
+
+/// A stream whose handshake is over. It is large, and moves.
+#[derive(Debug)]
+pub enum Shaken {
+    Mqtt(Box<TlsStream>),
+    Https(Box<server::TlsStream<TcpStream>>),
 }
 
 impl TlsDoor {
@@ -112,8 +120,14 @@ impl TlsDoor {
 
     /// A turn among the handshakes is taken only once the ClientHello is there: who says nothing takes none.
     pub async fn accept(&self, socket: TcpStream, peer: &mut Peer) -> Result<Accepted, HandshakeEnded> {
-        let (stream, _) = self.handshake(socket, peer, Configs::of_mqtt_port).await?;
-        self.accepted(stream, peer)
+        let stream = self.handshake(socket, peer, Configs::of_mqtt_port).await?;
+        match self.accepted(stream, peer)? {
+            AcceptedByAlpn::Mqtt(accepted) => Ok(accepted),
+            AcceptedByAlpn::Http { stream, .. } => {
+                let why = "HTTPS was spoken where only MQTT is".to_owned();
+                Err(HandshakeEnded::new(Refusal::Internal(why), Left::Stream(Shaken::Https(stream))))
+            }
+        }
     }
 
     pub(crate) async fn accept_by_alpn(
@@ -121,40 +135,35 @@ impl TlsDoor {
         socket: TcpStream,
         peer: &mut Peer,
     ) -> Result<AcceptedByAlpn, HandshakeEnded> {
-        let (stream, spoken) = self.handshake(socket, peer, Configs::of_alpn_port).await?;
-        match spoken {
-            Spoken::MqttWithCertificate => self.accepted(stream, peer).map(AcceptedByAlpn::Mqtt),
-            Spoken::HttpsWithCertificate | Spoken::Https => {
-                let (stream, certificate) = self.certificate(stream, peer)?;
-                Ok(AcceptedByAlpn::Http { stream, certificate })
-            }
-        }
+        let stream = self.handshake(socket, peer, Configs::of_alpn_port).await?;
+        self.accepted(stream, peer)
     }
 
     async fn handshake(
         &self,
-        socket: TcpStream,
+        mut socket: TcpStream,
         peer: &mut Peer,
         choose: fn(&Configs, &ClientHello<'_>) -> (Arc<ServerConfig>, Result<Spoken, Refusal>),
-    ) -> Result<(TlsStream<TcpStream>, Spoken), HandshakeEnded> {
-        let mut hello = LazyConfigAcceptor::new(Acceptor::default(), socket);
-        let start = match timeout(self.timeout, &mut hello).await {
-            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, hello.take_io().into())),
-            Ok(Err(error)) => return Err(HandshakeEnded::of_error(&error, hello.take_io().into())),
-            Ok(Ok(start)) => start,
+    ) -> Result<Shaken, HandshakeEnded> {
+        // Boxed, here and below: what is done with is not kept for as long as the whole takes.
+        let greeting = match timeout(self.timeout, Box::pin(Greeting::read(&mut socket))).await {
+            Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, Left::Socket(socket))),
+            Ok(Err(error)) => return Err(HandshakeEnded::of_error(&error, Left::Socket(socket))),
+            Ok(Ok(greeting)) => greeting,
         };
-        peer.learn_hello(&start.client_hello(), &self.endpoint_names);
-        let (config, spoken) = choose(self.configs_for(peer.server_name), &start.client_hello());
+        peer.learn_hello(&greeting.client_hello(), &self.endpoint_names);
+        let (config, spoken) = choose(self.configs_for(peer.server_name), &greeting.client_hello());
         let measured = &self.metrics.connections;
         let (waiting, hello_at) = (measured.handshakes_waiting.enter(), Instant::now());
         let Ok(Some(_turn)) = timeout(self.timeout, self.handshakes.turn(peer.source.ip())).await else {
             let refusal = Refusal::Overloaded("too many handshakes at once".to_owned());
-            return Err(HandshakeEnded::new(refusal, Left::Socket(start.io)));
+            return Err(HandshakeEnded::new(refusal, Left::Socket(socket)));
         };
         drop(waiting);
         let (_running, turn_at) = (measured.handshakes_running.enter(), Instant::now());
         measured.handshake_wait.observe_time(turn_at - hello_at);
-        let handshake = self.handshakes.in_steps(start.into_stream(config).into_fallible());
+        let is_https = matches!(spoken, Ok(Spoken::Https | Spoken::HttpsWithCertificate));
+        let handshake = self.handshakes.in_steps(shake_hands(greeting, socket, config, is_https));
         let stream = match timeout(self.timeout, handshake).await {
             Err(_) => return Err(HandshakeEnded::new(Refusal::HandshakeTimeout, Left::Nothing)),
             Ok(Err((error, socket))) => {
@@ -166,37 +175,32 @@ impl TlsDoor {
             Ok(Ok(stream)) => stream,
         };
         measured.handshake_time.observe_time(turn_at.elapsed());
-        let session = stream.get_ref().1;
+        let session = stream.session();
         peer.learn_version(session.protocol_version());
         peer.tls_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         // The library let nobody pass who offered nothing that is served.
-        spoken.map(|spoken| (stream, spoken)).map_err(|refusal| HandshakeEnded::new(refusal, Left::Nothing))
+        spoken.map(|_| stream).map_err(|refusal| HandshakeEnded::new(refusal, Left::Nothing))
     }
 
-    fn accepted(&self, stream: TlsStream<TcpStream>, peer: &Peer) -> Result<Accepted, HandshakeEnded> {
+    fn accepted(&self, stream: Shaken, peer: &Peer) -> Result<AcceptedByAlpn, HandshakeEnded> {
         match self.certificate(stream, peer)? {
-            (stream, Some(certificate)) => Ok(Accepted { stream, certificate }),
+            (Shaken::Mqtt(stream), Some(certificate)) => Ok(AcceptedByAlpn::Mqtt(Accepted { stream, certificate })),
+            (Shaken::Https(stream), certificate) => Ok(AcceptedByAlpn::Http { stream, certificate }),
             // The verifier let nobody pass without one; a session that was begun without one cannot be resumed here either.
-            (stream, None) => Err(HandshakeEnded::new(Refusal::NoClientCertificate, Left::Stream(Box::new(stream)))),
+            (stream, None) => Err(HandshakeEnded::new(Refusal::NoClientCertificate, Left::Stream(stream))),
         }
     }
 
     /// The client's, where it showed one.
-    fn certificate(
-        &self,
-        stream: TlsStream<TcpStream>,
-        peer: &Peer,
-    ) -> Result<(TlsStream<TcpStream>, Option<Certificate>), HandshakeEnded> {
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    fn certificate(&self, stream: Shaken, peer: &Peer) -> Result<(Shaken, Option<Certificate>), HandshakeEnded> {
+        let chain = stream.session().peer_certificates().unwrap_or_default();
         let Some((leaf, others)) = chain.split_first() else {
             return Ok((stream, None));
         };
         if peer.tls_resumed {
             return match judge_chain(&self.judge, peer.server_name, leaf, others.len()) {
                 Ok(certificate) => Ok((stream, Some(certificate))),
-                Err(refused) => {
-                    Err(HandshakeEnded { refused, chain: chain.to_vec(), left: Left::Stream(Box::new(stream)) })
-                }
+                Err(refused) => Err(HandshakeEnded { refused, chain: chain.to_vec(), left: Left::Stream(stream) }),
             };
         }
         match self.leaves.take(leaf).map_or_else(|| Certificate::from_der(leaf), Ok) {
@@ -281,14 +285,32 @@ impl Left {
         match self {
             Self::Nothing => {}
             Self::Socket(socket) => close_socket(socket, limits).await,
-            Self::Stream(stream) => close_tls(*stream, limits).await,
+            Self::Stream(Shaken::Mqtt(stream)) => close_tls(*stream, limits).await,
+            Self::Stream(Shaken::Https(stream)) => close_https(*stream, limits).await,
         }
     }
 }
 
-impl From<Option<TcpStream>> for Left {
-    fn from(socket: Option<TcpStream>) -> Self {
-        socket.map_or(Self::Nothing, Self::Socket)
+impl Shaken {
+    fn session(&self) -> &CommonState {
+        match self {
+            Self::Mqtt(stream) => stream.session(),
+            Self::Https(stream) => stream.get_ref().1,
+        }
+    }
+}
+
+async fn shake_hands(
+    greeting: Box<Greeting>,
+    socket: TcpStream,
+    config: Arc<ServerConfig>,
+    is_https: bool,
+) -> Result<Shaken, (io::Error, TcpStream)> {
+    if is_https {
+        Box::pin(greeting.accept_https(socket, config)).await.map(|stream| Shaken::Https(Box::new(stream)))
+    } else {
+        let received = greeting.into_received();
+        Box::pin(TlsStream::accept(socket, config, received)).await.map(Shaken::Mqtt)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who gets through the TLS handshake, in TLS 1.2 and 1.3, and what the others get and leave behind.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
@@ -12,7 +13,7 @@ use fleet::{
     Ca, CertificateVersion, ClientTls, Device, DeviceSpec, Error, Flaw, Key, KeyAlgorithm, Sni, TlsConnection,
     TlsVersions, Window,
 };
-use gateway::{LeafJudge, Limits, Peer, TlsDoor, close_tls};
+use gateway::{LeafJudge, Limits, Peer, TlsDoor, TlsStream, close_tls};
 use services::admission::{AdmissionRecord, Refused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,21 +27,21 @@ const DECRYPT_ERROR: u8 = 51;
 /// Of TLS 1.3; the library sends it in 1.2 too.
 const CERTIFICATE_REQUIRED: u8 = 116;
 
-static SERVER: LazyLock<ServerCertificate> = LazyLock::new(ServerCertificate::new);
+pub static SERVER: LazyLock<ServerCertificate> = LazyLock::new(ServerCertificate::new);
 static RSA_CA: LazyLock<Ca> = LazyLock::new(|| Ca::new("rsa", KeyAlgorithm::Rsa2048).unwrap());
-static EC_CA: LazyLock<Ca> = LazyLock::new(|| Ca::new("ec", KeyAlgorithm::EcP256).unwrap());
+pub static EC_CA: LazyLock<Ca> = LazyLock::new(|| Ca::new("ec", KeyAlgorithm::EcP256).unwrap());
 static P384_CA: LazyLock<Ca> = LazyLock::new(|| Ca::new("p384", KeyAlgorithm::EcP384).unwrap());
 static RSA_KEY: LazyLock<Key> = LazyLock::new(|| Key::generate(KeyAlgorithm::Rsa2048).unwrap());
 
 /// What is registered: CAs with their status and auto-registration, and leaves.
 #[derive(Clone, Default)]
-struct Registry {
+pub struct Registry {
     cas: Vec<(Certificate, CaStatus, bool)>,
     leaves: Vec<(CertificateId, CertificateStatus)>,
 }
 
 impl Registry {
-    fn of(ca: &Ca) -> Self {
+    pub fn of(ca: &Ca) -> Self {
         Self::default().ca(ca.certificate(), CaStatus::Active, true)
     }
 
@@ -58,7 +59,7 @@ impl Registry {
         self
     }
 
-    fn judge(self) -> LeafJudge {
+    pub fn judge(self) -> LeafJudge {
         LeafJudge::new(move |leaf, server_name| {
             let status = self.leaves.iter().find(|(id, _)| *id == leaf.id()).map(|(_, status)| *status);
             let registered = status.map(|status| RegisteredLeaf { status, mode: CertificateMode::Default, ca: None });
@@ -99,7 +100,7 @@ fn spec(version: CertificateVersion, algorithm: KeyAlgorithm) -> DeviceSpec {
     DeviceSpec { version, algorithm, ..DeviceSpec::new("device") }
 }
 
-fn client() -> ClientTls {
+pub fn client() -> ClientTls {
     ClientTls::new(&SERVER.root_pem, "localhost").unwrap()
 }
 
@@ -107,6 +108,11 @@ fn client() -> ClientTls {
 struct Knock {
     address: SocketAddr,
     outcome: tokio::task::JoinHandle<(Peer, Option<AdmissionRecord>)>,
+}
+
+async fn say_something(stream: &mut TlsStream) {
+    poll_fn(|cx| stream.poll_write(cx, b"!")).await.unwrap();
+    poll_fn(|cx| stream.poll_flush(cx)).await.unwrap();
 }
 
 async fn knock_on(registry: Registry, limits: Limits) -> Knock {
@@ -119,9 +125,8 @@ async fn knock_on(registry: Registry, limits: Limits) -> Knock {
         match door.accept(socket, &mut peer).await {
             Ok(mut accepted) => {
                 // A byte for the client, which with TLS 1.3 cannot know before that it was let in.
-                accepted.stream.write_all(b"!").await.unwrap();
-                accepted.stream.flush().await.unwrap();
-                close_tls(accepted.stream, &limits).await;
+                say_something(&mut accepted.stream).await;
+                close_tls(*accepted.stream, &limits).await;
                 (peer, None)
             }
             Err(ended) => {
@@ -426,8 +431,7 @@ async fn sessions_are_not_resumed() {
                 let (socket, source) = listener.accept().await.unwrap();
                 let mut peer = Peer::new(round, source, listener.local_addr().unwrap());
                 let mut accepted = door.accept(socket, &mut peer).await.unwrap();
-                accepted.stream.write_all(b"!").await.unwrap();
-                accepted.stream.flush().await.unwrap();
+                say_something(&mut accepted.stream).await;
                 accepted
             };
             let (kind, _accepted) = tokio::join!(connect, accept);

@@ -12,6 +12,7 @@ mod plain;
 mod policies;
 mod presence;
 mod rates;
+mod records;
 mod resumption;
 mod server;
 mod signers;
