@@ -3,9 +3,10 @@
 //!
 //! Nodes live in one vector and are walked with an explicit stack: a filter of 65,535 slashes must not cost stack.
 
-use std::collections::HashMap;
+mod children;
 
 use crate::topic::{MultiLevel, TopicFilter, TopicName};
+use children::Children;
 
 const ROOT: usize = 0;
 
@@ -20,7 +21,7 @@ pub struct SubscriptionTree<K, V> {
 #[derive(Debug)]
 struct Node<K, V> {
     /// By the text of the next level; `+` has its own place.
-    children: HashMap<Box<str>, usize>,
+    children: Children,
     single_level: Option<usize>,
     /// Subscriptions that end here, and those that end here with `#`; sorted by key.
     here: Vec<(K, V)>,
@@ -116,8 +117,9 @@ impl<K: Ord, V> SubscriptionTree<K, V> {
             };
             // [MQTT-4.7.2-1]
             let wildcards_apply = at != ROOT || !topic.starts_with('$');
-            let (level, after) = match rest.split_once('/') {
-                Some((level, _)) => (level, start.map(|start| start + level.len() + 1)),
+            // Levels are short: a search that is made for long texts takes longer.
+            let (level, after) = match rest.bytes().position(|byte| byte == b'/') {
+                Some(end) => (rest.get(..end).unwrap_or_default(), start.map(|start| start + end + 1)),
                 None => (rest, None),
             };
             if wildcards_apply {
@@ -126,7 +128,7 @@ impl<K: Ord, V> SubscriptionTree<K, V> {
             }
             if let Some(child) = node.children.get(level) {
                 // The stack is touched only where both branches exist.
-                if let Some(branch) = next.replace((*child, after)) {
+                if let Some(branch) = next.replace((child, after)) {
                     pending.push(branch);
                 }
             }
@@ -199,7 +201,7 @@ impl<K: Ord, V> Default for SubscriptionTree<K, V> {
 
 impl<K, V> Node<K, V> {
     fn new() -> Self {
-        Node { children: HashMap::new(), single_level: None, here: Vec::new(), below: Vec::new() }
+        Node { children: Children::new(), single_level: None, here: Vec::new(), below: Vec::new() }
     }
 
     fn is_empty(&self) -> bool {
@@ -209,25 +211,21 @@ impl<K, V> Node<K, V> {
     fn child(&self, level: &str) -> Option<usize> {
         match level {
             "+" => self.single_level,
-            _ => self.children.get(level).copied(),
+            _ => self.children.get(level),
         }
     }
 
     fn link(&mut self, level: &str, child: usize) {
         match level {
             "+" => self.single_level = Some(child),
-            _ => {
-                self.children.insert(level.into(), child);
-            }
+            _ => self.children.insert(level, child),
         }
     }
 
     fn unlink(&mut self, level: &str) {
         match level {
             "+" => self.single_level = None,
-            _ => {
-                self.children.remove(level);
-            }
+            _ => self.children.remove(level),
         }
     }
 }
