@@ -14,8 +14,10 @@ use proptest::prelude::*;
 use rustls::ConnectionTrafficSecrets;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream as ClientStream;
 
 use crate::DEADLINE;
 use crate::handshake::{EC_CA, Registry, SERVER, client};
@@ -66,7 +68,7 @@ impl Forger {
 type Heard = (Vec<u8>, bool);
 
 /// Reads to the end, and says a byte after whatever it reads and whenever it is asked to.
-async fn serve(mut stream: TlsStream, mut asked: tokio::sync::mpsc::Receiver<()>) -> Heard {
+async fn serve(mut stream: TlsStream, mut asked: mpsc::Receiver<()>) -> Heard {
     let mut input = BytesMut::new();
     let mut has_failed = false;
     loop {
@@ -92,7 +94,7 @@ async fn serve(mut stream: TlsStream, mut asked: tokio::sync::mpsc::Receiver<()>
     (input.to_vec(), has_failed)
 }
 
-async fn shaken() -> (Forger, JoinHandle<Heard>, tokio::sync::mpsc::Sender<()>) {
+async fn connected() -> (ClientStream<TcpStream>, JoinHandle<Heard>, mpsc::Sender<()>) {
     let device = EC_CA.issue(&DeviceSpec::new("device")).unwrap();
     let tls = client().with_device(&device, &[]).unwrap().with_versions(TlsVersions::Tls13Only);
     let mut config = tls.config().unwrap();
@@ -111,14 +113,18 @@ async fn shaken() -> (Forger, JoinHandle<Heard>, tokio::sync::mpsc::Sender<()>) 
         door.accept(socket, &mut peer).await.unwrap()
     };
     let (stream, accepted) = tokio::join!(connect, accept);
+    let (ask, asked) = mpsc::channel(1);
+    (stream, tokio::spawn(serve(*accepted.stream, asked)), ask)
+}
+
+async fn shaken() -> (Forger, JoinHandle<Heard>, mpsc::Sender<()>) {
+    let (stream, serving, ask) = connected().await;
     let (tcp, connection) = stream.into_inner();
     let (sequence, secrets) = connection.dangerous_extract_secrets().unwrap().tx;
     let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else { panic!("another cipher suite") };
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
     let iv = iv.as_ref().try_into().unwrap();
-    let (ask, asked) = tokio::sync::mpsc::channel(1);
-    let heard = tokio::spawn(serve(*accepted.stream, asked));
-    (Forger { tcp, key, iv, sequence }, heard, ask)
+    (Forger { tcp, key, iv, sequence }, serving, ask)
 }
 
 async fn heard(serving: JoinHandle<Heard>) -> Heard {
@@ -138,6 +144,24 @@ async fn forged_records_are_records() {
     let ignored = forger.record(APPLICATION_DATA, b"behind the end");
     forger.send(&[close_notify, ignored].concat()).await;
     assert_eq!(heard(serving).await, (b"hello".to_vec(), false));
+}
+
+/// The client renews its keys and asks the server to do the same. (RFC 8446 section 4.6.3)
+#[tokio::test]
+async fn keys_are_renewed() {
+    let (mut stream, serving, _ask) = connected().await;
+    let mut expected = Vec::new();
+    for round in 0..5 {
+        stream.get_mut().1.refresh_traffic_keys().unwrap();
+        stream.write_all(&[round]).await.unwrap();
+        stream.flush().await.unwrap();
+        expected.push(round);
+        let mut answer = [0];
+        timeout(DEADLINE, stream.read_exact(&mut answer)).await.expect("no answer").unwrap();
+        assert_eq!(answer, *b"!");
+    }
+    stream.shutdown().await.unwrap();
+    assert_eq!(heard(serving).await, (expected, false));
 }
 
 /// The server writes while half a message of TLS itself is there.
