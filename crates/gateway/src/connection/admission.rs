@@ -1,8 +1,8 @@
 //! The CONNECT packet: AWS's own conditions, then admission and `iot:Connect`.
 
-use domain::Arn;
+use std::sync::Arc;
+
 use domain::admission::Refusal;
-use domain::iot_policy::ConnectionFacts;
 use domain::x509::Certificate;
 use mqtt::packet::{Connect, ReasonCode};
 use mqtt::{Session, Version};
@@ -11,6 +11,7 @@ use services::rates::{RateExceeded, RateKind};
 use services::signed_connection::{Signer, WillOfSigner};
 
 use super::end::End;
+use super::facts::KeptFacts;
 use super::goodbye;
 use super::rights::Rights;
 use super::{Line, Presented};
@@ -63,12 +64,14 @@ pub(super) async fn admit(
         Presented::Signer(signer) => return admit_signer(gateway, session, signer, connect).await,
         Presented::Nothing => return Ok(Rights::unrestricted(gateway.services().clone(), connect.client_id.clone())),
     };
-    let facts = facts(gateway, peer, *certificate, connect);
+    let certificate = Arc::<Certificate>::from(certificate);
+    let kept = KeptFacts::new(gateway.services().config(), &certificate, socket.chain(), connect);
+    let facts = kept.of(&connect.client_id, peer, certificate);
     let connecting = Connecting { facts, server_name: peer.server_name, will_topic, retains_will };
     match gateway.services().connect(&connecting).await {
         Ok(admitted) => {
             let services = gateway.services().clone();
-            Ok(Rights::of_certificate(services, connecting.facts, socket.chain(), admitted))
+            Ok(Rights::of_certificate(services, connecting.facts.client_id, kept, admitted))
         }
         Err(refused) => {
             refuse(session, &refused.refusal);
@@ -97,37 +100,5 @@ async fn admit_signer(
 fn refuse(session: &mut Session, refusal: &Refusal) {
     if let (Version::V5, Some(reason)) = (session.version(), goodbye::connack(refusal)) {
         session.refuse_connect(reason);
-    }
-}
-
-fn facts(gateway: &Gateway, peer: &Peer, certificate: Certificate, connect: &Connect) -> ConnectionFacts {
-    let config = gateway.services().config();
-    let mut connect_attributes = Vec::new();
-    if asks_to_persist(connect) {
-        connect_attributes.push("PersistentConnect");
-    }
-    if connect.will.is_some() {
-        connect_attributes.push("LastWill");
-    }
-    let last_will_topic_arn = connect.will.as_ref().map(|will| {
-        let resource = format!("topic/{}", will.topic.as_str());
-        Arn::new("iot", &config.region, &config.account, &resource).to_string()
-    });
-    ConnectionFacts {
-        client_id: connect.client_id.clone(),
-        certificate_id: certificate.id(),
-        certificate: certificate.into(),
-        domain_name: peer.sni.clone(),
-        source_ip: Some(peer.source.ip().to_canonical()),
-        connect_attributes,
-        last_will_topic_arn,
-    }
-}
-
-/// To outlive its connection: MQTT 5 says for how long.
-fn asks_to_persist(connect: &Connect) -> bool {
-    match connect.version {
-        Version::V311 => !connect.clean,
-        Version::V5 => connect.properties.session_expiry_s().is_some_and(|expiry_s| expiry_s > 0),
     }
 }

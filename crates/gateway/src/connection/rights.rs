@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::admission::Refusal;
-use domain::iot_policy::{ConnectionFacts, IotAction, Permissions};
+use domain::iot_policy::{IotAction, Permissions};
 use mqtt::packet::Will;
 use mqtt::topic::MultiLevel;
 use mqtt::{TopicFilter, TopicName};
@@ -67,17 +67,11 @@ struct OfSigner {
 }
 
 impl Rights {
-    pub(super) fn of_certificate(
-        services: Services,
-        facts: ConnectionFacts,
-        chain: &[CertificateDer<'_>],
-        admitted: Admitted,
-    ) -> Self {
+    pub(super) fn of_certificate(services: Services, client_id: String, facts: KeptFacts, admitted: Admitted) -> Self {
         // What has changed since the admission shows as a change.
         let Admitted { standing: cell, permissions } = admitted;
         let standing = cell.borrow().clone();
-        let client_id = facts.client_id.clone();
-        let certificate = OfCertificate { facts: KeptFacts::new(facts, chain), cell, standing, permissions };
+        let certificate = OfCertificate { facts, cell, standing, permissions };
         Self::new(services, client_id, Holder::Certificate(Box::new(certificate)))
     }
 
@@ -199,7 +193,7 @@ impl Rights {
         match &mut self.holder {
             Holder::Certificate(certificate) => {
                 certificate.standing = certificate.cell.borrow_and_update().clone();
-                let facts = certificate.facts.whole(&self.client_id, peer, chain)?;
+                let facts = certificate.facts.again(&self.client_id, peer, chain)?;
                 certificate.permissions = certificate.standing.permissions(&facts);
                 if let Err(why) = &certificate.standing.active {
                     return Err(Refusal::RightLost(why.clone()));
