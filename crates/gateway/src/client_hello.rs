@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::server::{Accepted, AcceptedAlert, Acceptor, ClientHello};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-const READ_BYTES: usize = 4096;
+use crate::tls_stream::receive;
 
 pub(crate) struct Greeting {
     accepted: Accepted,
@@ -26,12 +26,7 @@ impl Greeting {
         let mut received = Vec::new();
         loop {
             let before = received.len();
-            received.resize(before + READ_BYTES, 0);
-            let count = socket.read(received.get_mut(before..).unwrap_or_default()).await?;
-            received.truncate(before + count);
-            if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+            receive(socket, &mut received).await?;
             let mut fresh = received.get(before..).unwrap_or_default();
             while !fresh.is_empty() {
                 acceptor.read_tls(&mut fresh)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::{fmt, io, mem};
 
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 use rustls::ServerConfig;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
@@ -111,14 +111,7 @@ impl TlsStream {
             if received.len() >= HANDSHAKE_BYTES_MAX {
                 return Err(too_large("a message of the handshake"));
             }
-            let before = received.len();
-            received.resize(before + HANDSHAKE_READ_BYTES, 0);
-            let room = received.get_mut(before..).unwrap_or_default();
-            let count = self.tcp.read(room).await?;
-            if count == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            received.truncate(before + count);
+            receive(&mut self.tcp, &mut received).await?;
         }
     }
 
@@ -244,15 +237,10 @@ impl TlsStream {
             return Poll::Ready(Ok(bytes.len()));
         }
         let bytes = bytes.get(..WRITE_BYTES_MAX).unwrap_or(bytes);
-        let encrypted = ENCRYPTED.with_borrow_mut(|scratch| {
+        ENCRYPTED.with_borrow_mut(|scratch| {
             let count = self.encrypt(scratch, |traffic, room| traffic.encrypt(bytes, room))?;
-            let records = scratch.get(..count).unwrap_or_default();
-            // Where the library had to say something, that goes first.
-            let sent = if self.unsent.is_empty() { self.send_now(cx, records)? } else { 0 };
-            self.unsent.extend_from_slice(records.get(sent..).unwrap_or_default());
-            Ok(())
-        });
-        encrypted.and_then(|()| if let Poll::Ready(Err(error)) = self.poll_send(cx) { Err(error) } else { Ok(()) })?;
+            self.send_or_keep(cx, scratch.get(..count).unwrap_or_default())
+        })?;
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -303,15 +291,25 @@ impl TlsStream {
         if self.unsent.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        let unsent = mem::take(&mut self.unsent);
+        let mut unsent = mem::take(&mut self.unsent);
         let sent = self.send_now(cx, &unsent)?;
-        match unsent.get(sent..) {
-            None | Some([]) => Poll::Ready(Ok(())),
-            Some(rest) => {
-                self.unsent = rest.to_vec();
-                Poll::Pending
-            }
+        if sent == unsent.len() {
+            return Poll::Ready(Ok(()));
         }
+        unsent.drain(..sent);
+        self.unsent = unsent;
+        Poll::Pending
+    }
+
+    fn send_or_keep(&mut self, cx: &mut Context<'_>, records: &[u8]) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            let sent = self.send_now(cx, records)?;
+            self.unsent.extend_from_slice(records.get(sent..).unwrap_or_default());
+            return Ok(());
+        }
+        // The library had something to say, and that goes first.
+        self.unsent.extend_from_slice(records);
+        if let Poll::Ready(Err(error)) = self.poll_send(cx) { Err(error) } else { Ok(()) }
     }
 
     /// How much the socket took. If that is not all, the task is woken when it takes more.
@@ -342,6 +340,15 @@ fn encode(data: &mut EncodeTlsData<'_, ServerConnectionData>, unsent: &mut Vec<u
             Err(EncodeError::InsufficientSize(size)) if size.required_size > room => room = size.required_size,
             Err(error) => return Err(rustls::Error::General(error.to_string())),
         }
+    }
+}
+
+/// Appends what has come of a handshake. Its end is an error.
+pub(crate) async fn receive(socket: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<()> {
+    received.reserve(HANDSHAKE_READ_BYTES);
+    match socket.read_buf(&mut received.limit(HANDSHAKE_READ_BYTES)).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
     }
 }
 

@@ -389,6 +389,30 @@ async fn what_is_not_tls_is_recorded() {
     }
 }
 
+/// A handshake in records of some bytes each: it comes in, but no message is kept without end for it.
+#[tokio::test]
+async fn small_records_are_put_together() {
+    let device = EC_CA.issue(&DeviceSpec::new("device")).unwrap();
+    let tls = client().with_device(&device, &[]).unwrap();
+    // Nearly the 65,535 bytes that a handshake message may have, and as much again for the records.
+    let long = Arc::new(LongChain::of(&device, 7_150));
+    for (chain, reason) in [(None, None), (Some(long), Some("TLS_FAILED"))] {
+        let mut config = tls.config().unwrap();
+        config.max_fragment_size = Some(32);
+        if let Some(chain) = chain {
+            config.client_auth_cert_resolver = chain;
+        }
+        let knock = knock_on(Registry::of(&EC_CA), Limits::default()).await;
+        let socket = TcpStream::connect(knock.address).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        if let Ok(mut stream) = connector.connect(tls.server_name().clone(), socket).await {
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+        let record = knock.outcome.await.unwrap().1;
+        assert_eq!(record.as_ref().map(|record| record.reason.as_str()), reason, "{record:?}");
+    }
+}
+
 #[tokio::test]
 async fn sni_and_alpn_are_learnt_and_neither_is_needed() {
     let device = EC_CA.issue(&DeviceSpec::new("device")).unwrap();
